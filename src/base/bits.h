@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* base/bits.h - arithmetic on words: rounding, counting, safe products. */
+#ifndef GL_BASE_BITS_H
+#define GL_BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline unsigned gl_ctz64(uint64_t v) { return (unsigned)__builtin_ctzll(v); } /* v != 0 */
+static inline unsigned gl_popcount64(uint64_t v) { return (unsigned)__builtin_popcountll(v); }
+static inline unsigned gl_log2_floor(uint64_t v) { return 63u - (unsigned)__builtin_clzll(v); }
+
+static inline bool gl_is_power_of_two(uint64_t v) { return v != 0 && (v & (v - 1)) == 0; }
+
+/* `unit` is a power of two; the caller has excluded overflow. */
+static inline size_t gl_round_up(size_t v, size_t unit) { return (v + unit - 1) & ~(unit - 1); }
+static inline size_t gl_round_down(size_t v, size_t unit) { return v & ~(unit - 1); }
+
+static inline bool gl_try_multiply(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collect/collect.h - what the layers above ask of the collector. No lock is held at the call.
+ */
+#ifndef GL_COLLECT_COLLECT_H
+#define GL_COLLECT_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gleaner/gc.h> /* gc_reason, gc_stats */
+
+/* One finished collection. */
+typedef struct gl_cycle_report {
+    uint64_t sequence; /* from 1 */
+    int generation;
+    gc_reason reason;
+    uint64_t candidates; /* objects at the start */
+    uint64_t collected, uncollectable;
+    uint64_t reclaimed_bytes;
+    uint64_t heap_before_bytes, live_bytes; /* in use at the start; after the flip */
+    uint64_t root_bytes;                    /* scanned as roots */
+    uint64_t stop_ns, roots_ns, mark_ns, flip_ns; /* phases of the pause */
+    uint64_t pause_ns, duration_ns;
+    size_t n_threads; /* stopped, with this one */
+    bool is_skipped;  /* given up: nothing was changed */
+} gl_cycle_report;
+
+typedef enum gl_cycle_result {
+    GL_CYCLE_DONE,
+    GL_CYCLE_BUSY,    /* called from inside a collection's own callback */
+    GL_CYCLE_SKIPPED  /* a thread did not stop: nothing was changed */
+} gl_cycle_result;
+
+/* A full collection now. `report` may be NULL. If another thread is collecting, waits for it and
+ * then does its own. */
+gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report);
+
+/* Automatic collection: nests. */
+void gl_collect_disable(void);
+void gl_collect_enable(void);
+bool gl_collect_is_enabled(void);
+
+/* Called once from gl_hook_start(), after the heap is ready and the options are read. */
+void gl_collect_init(void);
+
+/* Recomputes the trigger after a change of percent, limits or thresholds. */
+void gl_collect_repace(void);
+int gl_collect_set_percent(int percent);
+size_t gl_collect_set_memory_limit(size_t bytes);
+void gl_collect_get_threshold(size_t threshold[3]);
+void gl_collect_set_threshold(const size_t threshold[3]);
+void gl_collect_get_count(size_t count[3]);
+
+/* Fills the collector's part of gc_stats: generations, pauses, skipped, reclaimed_bytes. */
+void gl_collect_fill_stats(gc_stats *stats);
+
+void gl_collect_set_debug(unsigned flags);
+unsigned gl_collect_get_debug(void);
+size_t gl_collect_get_garbage(void **out, size_t n);
+void gl_collect_clear_garbage(void);
+
+void gl_collect_freeze(void);
+void gl_collect_unfreeze(void);
+
+/* Fork: prepare takes the collector's and the heap's locks, the others let them go. */
+void gl_collect_before_fork(void);
+void gl_collect_after_fork_parent(void);
+void gl_collect_after_fork_child(void);
+
+/* Called up, with no lock held and the world running: callbacks and the trace line. In api/. */
+void gl_hook_cycle_start(const gl_cycle_report *report);
+void gl_hook_cycle_stop(const gl_cycle_report *report);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* collect/control.c - settings, pacing and counters of the collector. */
+#include "collect/control.h"
+
+#include "base/knobs.h"
+#include "base/lock.h"
+#include "collect/cycle.h"
+#include "collect/pacer.h"
+#include "collect/pauses.h"
+#include "collect/roots_mark.h"
+#include "heap/heap.h"
+#include "heap/hooks.h"
+#include "os/system.h"
+
+/* Defined by the malloc layer, if it is part of this library. */
+extern const char gl_malloc_layer_present
+    __attribute__((weak, visibility("hidden")));
+
+static const uint64_t FLOOR_LINKED_BYTES = 4u << 20;
+static const uint64_t FLOOR_PRELOADED_BYTES = 32u << 20;
+
+enum { N_GENERATIONS = 3 };
+
+static struct {
+    gl_lock lock; /* of all below that is not atomic */
+    gl_pacer pacer;
+    gl_pauses pauses;
+    gc_generation_stats full;
+    uint64_t reclaimed_bytes;
+    uint64_t last_end_ns; /* of the last collection */
+    size_t threshold[N_GENERATIONS];
+    size_t live_after_last; /* objects */
+    uint64_t n_since_threshold;
+    volatile gl_word sequence;
+    volatile gl_word n_skipped;
+    volatile gl_word n_disabled; /* nesting */
+    volatile gl_word has_threshold; /* the user set one */
+    volatile gl_word n_stress;
+    volatile gl_word trigger; /* the pacer's; gl_heap.trigger_bytes may be lower (thresholds) */
+} control = {.lock = GL_LOCK_INIT(GL_RANK_META), .threshold = {2000, 10, 10}};
+
+static __thread int callback_depth;
+
+bool gl_control_scans_process(void)
+{
+    if (gl_options.roots != GL_ROOTS_AUTO) {
+        return gl_options.roots == GL_ROOTS_PROCESS;
+    }
+    return &gl_malloc_layer_present != NULL;
+}
+
+/* ---- Settings ------------------------------------------------------------------------------- */
+
+static uint64_t default_limit(void)
+{
+    size_t cgroup = gl_os_cgroup_limit_bytes();
+    return cgroup == SIZE_MAX ? UINT64_MAX : cgroup / 10 * 9;
+}
+
+static void publish_trigger_locked(uint64_t trigger)
+{
+    gl_store_relaxed(&control.trigger, trigger);
+    /* With thresholds every fetch asks, because they count objects, not bytes. */
+    gl_store_relaxed(&gl_heap.trigger_bytes,
+                     gl_load_relaxed(&control.has_threshold) ? 0 : trigger);
+}
+
+void gl_collect_init(void)
+{
+    uint64_t floor = gl_options.trigger_bytes;
+    if (floor == 0) {
+        floor = gl_control_scans_process() ? FLOOR_PRELOADED_BYTES : FLOOR_LINKED_BYTES;
+    }
+    uint64_t limit = gl_options.memory_limit;
+    uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
+    gl_pacer_init(&control.pacer, percent, floor, limit == UINT64_MAX ? default_limit() : limit);
+    control.last_end_ns = gl_os_now_ns();
+    gl_cycle_init();
+    gl_collect_repace();
+}
+
+void gl_collect_repace(void)
+{
+    gl_lock_acquire(&control.lock);
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+}
+
+int gl_collect_set_percent(int percent)
+{
+    gl_lock_acquire(&control.lock);
+    int old = control.pacer.percent ? (int)control.pacer.percent : -1;
+    control.pacer.percent = percent < 0 ? 0 : (uint64_t)percent;
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+    return old;
+}
+
+size_t gl_collect_set_memory_limit(size_t bytes)
+{
+    gl_lock_acquire(&control.lock);
+    size_t old = control.pacer.limit_bytes;
+    control.pacer.limit_bytes = bytes;
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+    return old;
+}
+
+void gl_collect_get_threshold(size_t threshold[3])
+{
+    gl_lock_acquire(&control.lock);
+    for (int i = 0; i < N_GENERATIONS; i++) {
+        threshold[i] = control.threshold[i];
+    }
+    gl_lock_release(&control.lock);
+}
+
+void gl_collect_set_threshold(const size_t threshold[3])
+{
+    gl_lock_acquire(&control.lock);
+    for (int i = 0; i < N_GENERATIONS; i++) {
+        control.threshold[i] = threshold[i];
+    }
+    gl_store_relaxed(&control.has_threshold, 1);
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+}
+
+static size_t count_since_last(void)
+{
+    gl_heap_counts counts;
+    gl_heap_count(&counts);
+    return counts.live_objects > control.live_after_last
+               ? counts.live_objects - control.live_after_last
+               : 0;
+}
+
+void gl_collect_get_count(size_t count[3])
+{
+    count[0] = count_since_last();
+    count[1] = count[2] = 0; /* one generation: each collection is of the oldest */
+}
+
+void gl_collect_disable(void)
+{
+    gl_add_relaxed(&control.n_disabled, 1);
+}
+
+void gl_collect_enable(void)
+{
+    size_t n = gl_load_relaxed(&control.n_disabled);
+    while (n > 0 && !gl_cas_full(&control.n_disabled, n, n - 1)) {
+        n = gl_load_relaxed(&control.n_disabled);
+    }
+}
+
+bool gl_collect_is_enabled(void)
+{
+    return gl_load_relaxed(&control.n_disabled) == 0;
+}
+
+/* ---- Automatic collection ------------------------------------------------------------------- */
+
+static bool is_stress_due(void)
+{
+    return gl_options.stress_every &&
+           gl_add_relaxed(&control.n_stress, 1) % gl_options.stress_every == 0;
+}
+
+static bool is_threshold_due(void)
+{
+    return gl_load_relaxed(&control.has_threshold) && control.threshold[0] != 0 &&
+           count_since_last() > control.threshold[0];
+}
+
+/* A threshold of 0 stops automatic collection. */
+static bool is_stopped_by_threshold(void)
+{
+    return gl_load_relaxed(&control.has_threshold) && control.threshold[0] == 0;
+}
+
+void gl_hook_collection_due(size_t bytes)
+{
+    if (!gl_collect_is_enabled() || callback_depth > 0 || is_stopped_by_threshold() ||
+        gl_options.mode == GL_MODE_MALLOC) {
+        return;
+    }
+    size_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
+    if (is_stress_due()) {
+        gl_cycle_try(GC_REASON_STRESS);
+    } else if (in_use + bytes > gl_load_relaxed(&control.trigger)) {
+        gl_cycle_try(in_use > control.pacer.limit_bytes / 8 * 7 ? GC_REASON_MEMORY_LIMIT
+                                                                : GC_REASON_HEAP_GROWTH);
+    } else if (is_threshold_due()) {
+        gl_cycle_try(GC_REASON_THRESHOLD);
+    }
+}
+
+/* ---- After a collection --------------------------------------------------------------------- */
+
+uint64_t gl_control_next_sequence(void)
+{
+    return gl_add_relaxed(&control.sequence, 1) + 1;
+}
+
+void gl_control_finished(const gl_cycle_report *r)
+{
+    uint64_t now = gl_os_now_ns();
+    gl_heap_counts counts;
+    gl_heap_count(&counts);
+    gl_lock_acquire(&control.lock);
+    gl_pacer_sample sample = {.before_bytes = r->heap_before_bytes,
+                              .live_bytes = r->live_bytes,
+                              .collector_ns = r->duration_ns,
+                              .program_ns = now - r->duration_ns - control.last_end_ns};
+    control.last_end_ns = now;
+    control.live_after_last = counts.live_objects;
+    control.reclaimed_bytes += r->reclaimed_bytes;
+    control.full.collections++;
+    control.full.collected += r->collected;
+    control.full.uncollectable += r->uncollectable;
+    control.full.candidates += r->candidates;
+    control.full.duration_ns += r->duration_ns;
+    gl_pauses_add(&control.pauses, r->pause_ns);
+    publish_trigger_locked(gl_pacer_learn(&control.pacer, &sample));
+    gl_lock_release(&control.lock);
+}
+
+/* Do not try again at once: what hinders a thread from stopping may last. */
+void gl_control_skipped(void)
+{
+    gl_add_relaxed(&control.n_skipped, 1);
+    size_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
+    gl_lock_acquire(&control.lock);
+    publish_trigger_locked(in_use + in_use / 4 + (1u << 20));
+    gl_lock_release(&control.lock);
+}
+
+void gl_collect_fill_stats(gc_stats *stats)
+{
+    gl_lock_acquire(&control.lock);
+    stats->generations[2] = control.full;
+    stats->reclaimed_bytes = control.reclaimed_bytes;
+    stats->pause_count = control.pauses.count;
+    stats->pause_total_ns = control.pauses.total_ns;
+    stats->pause_max_ns = control.pauses.max_ns;
+    stats->pause_p50_ns = gl_pauses_percentile(&control.pauses, 50);
+    stats->pause_p99_ns = gl_pauses_percentile(&control.pauses, 99);
+    stats->skipped = gl_load_relaxed(&control.n_skipped);
+    gl_lock_release(&control.lock);
+}
+
+/* ---- Callbacks ------------------------------------------------------------------------------ */
+
+bool gl_control_is_in_callback(void)
+{
+    return callback_depth > 0;
+}
+
+void gl_control_callback_start(const gl_cycle_report *report)
+{
+    callback_depth++;
+    gl_hook_cycle_start(report);
+    callback_depth--;
+}
+
+void gl_control_callback_stop(const gl_cycle_report *report)
+{
+    callback_depth++;
+    gl_hook_cycle_stop(report);
+    callback_depth--;
+}
+
+/* ---- Freeze --------------------------------------------------------------------------------- */
+
+static bool freeze_one(const gl_object *object, void *arg)
+{
+    (void)arg;
+    gl_heap_set_state(object, GL_STATE_FROZEN);
+    return true;
+}
+
+static bool unfreeze_one(const gl_object *object, void *arg)
+{
+    (void)arg;
+    gl_heap_clear_state(object, GL_STATE_FROZEN);
+    return true;
+}
+
+void gl_collect_freeze(void)
+{
+    gl_cycle_with_stopped_world(freeze_one);
+}
+
+void gl_collect_unfreeze(void)
+{
+    gl_cycle_with_stopped_world(unfreeze_one);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collect/cycle.c - the whole collection, one call per phase.
+ *
+ * Locks. GL_RANK_COLLECT for the length of a collection; then the tables of roots and garbage, then
+ * every lock of the heap, then the world is stopped: so no stopped thread is inside a structure that
+ * the collector reads. The loader's list of objects is read before all that, without a lock: it
+ * takes the loader's own lock, which a thread may hold that waits for one of ours.
+ */
+#include "collect/cycle.h"
+
+#include "base/check.h"
+#include "base/knobs.h"
+#include "collect/control.h"
+#include "collect/flip.h"
+#include "collect/garbage.h"
+#include "collect/mark.h"
+#include "collect/roots_mark.h"
+#include "heap/bin.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "os/images.h"
+#include "os/system.h"
+#include "os/threads.h"
+
+/* The loaded objects as one collection saw them; pooled, because two threads may be about to
+ * collect at once. */
+typedef struct images_buffer {
+    gl_images images;
+    struct images_buffer *next;
+} images_buffer;
+
+static struct {
+    gl_lock lock; /* one collection at a time */
+    gl_marker *marker;
+    gl_lock images_lock;
+    images_buffer *images; /* not in use */
+    volatile gl_word collector_tid; /* who holds `lock`; 0: nobody */
+} cycle = {.lock = GL_LOCK_INIT(GL_RANK_COLLECT), .images_lock = GL_LOCK_INIT(GL_RANK_META)};
+
+static void take_cycle_lock(void)
+{
+    gl_lock_acquire(&cycle.lock);
+    gl_store_relaxed(&cycle.collector_tid, (size_t)gl_threads_tid());
+}
+
+static void drop_cycle_lock(void)
+{
+    gl_store_relaxed(&cycle.collector_tid, 0);
+    gl_lock_release(&cycle.lock);
+}
+
+bool gl_cycle_init(void)
+{
+    cycle.marker = gl_marker_new();
+    return cycle.marker != NULL;
+}
+
+gl_marker *gl_cycle_marker(void)
+{
+    return cycle.marker;
+}
+
+/* ---- Loaded objects ------------------------------------------------------------------------- */
+
+static images_buffer *take_images(void)
+{
+    gl_lock_acquire(&cycle.images_lock);
+    images_buffer *buffer = cycle.images;
+    if (buffer) {
+        cycle.images = buffer->next;
+    }
+    gl_lock_release(&cycle.images_lock);
+    return buffer ? buffer : gl_meta_alloc(sizeof *buffer);
+}
+
+static void give_images(images_buffer *buffer)
+{
+    if (buffer) {
+        gl_lock_acquire(&cycle.images_lock);
+        buffer->next = cycle.images;
+        cycle.images = buffer;
+        gl_lock_release(&cycle.images_lock);
+    }
+}
+
+/* ---- The pause ------------------------------------------------------------------------------ */
+
+typedef struct pause_context {
+    gl_cycle_report *report;
+    gl_flip_result flipped;
+    const gl_images *images; /* NULL: the PROCESS policy */
+    uint64_t since_ns;       /* end of the phase before */
+    bool is_done;
+} pause_context;
+
+static uint64_t lap(pause_context *c)
+{
+    uint64_t now = gl_os_now_ns();
+    uint64_t spent = now - c->since_ns;
+    c->since_ns = now;
+    return spent;
+}
+
+static void verify_if_asked(void)
+{
+    if (gl_options.verify) {
+        gl_heap_verify();
+    }
+}
+
+/* The table of contents of a collection. The world is stopped; `self` is the calling thread. */
+static void pause(const gl_stopped_thread *self, void *context)
+{
+    pause_context *c = context;
+    gl_cycle_report *r = c->report;
+    gl_marker *m = cycle.marker;
+
+    verify_if_asked();
+    gl_mark_prepare();
+    r->root_bytes = gl_roots_mark(m, self, gl_threads_stopped(), c->images);
+    if (r->root_bytes == 0) {
+        return;
+    }
+    gl_garbage_mark(m);
+    r->roots_ns = lap(c);
+
+    gl_mark_drain(m);
+    r->uncollectable = gl_garbage_inspect(m);
+    r->mark_ns = lap(c);
+
+    gl_flip(&c->flipped);
+    gl_marker_trim(m);
+    verify_if_asked();
+    r->flip_ns = lap(c);
+    c->is_done = true;
+}
+
+static size_t count_stopped(void)
+{
+    size_t n = 1;
+    for (const gl_stopped_thread *t = gl_threads_stopped(); t; t = t->next) {
+        n++;
+    }
+    return n;
+}
+
+/* Stops the world, runs the pause, lets the world go. False: it did not stop, or the process's
+ * memory could not be listed; nothing is changed then. */
+static bool run_pause(pause_context *c)
+{
+    gl_cycle_report *r = c->report;
+    gl_roots_lock();
+    gl_garbage_lock();
+    gl_heap_lock_all();
+    uint64_t start_ns = c->since_ns = gl_os_now_ns();
+    bool is_stopped = gl_threads_stop(gl_options.stop_timeout_ms * 1000000);
+    gl_heap_unlock_inner();
+    if (is_stopped) {
+        r->stop_ns = lap(c);
+        r->n_threads = count_stopped();
+        gl_threads_with_registers(pause, c);
+        gl_threads_resume();
+        r->pause_ns = gl_os_now_ns() - start_ns;
+    }
+    gl_heap_unlock_outer();
+    gl_garbage_unlock();
+    gl_roots_unlock();
+    return c->is_done;
+}
+
+/* ---- The cycle ------------------------------------------------------------------------------ */
+
+/* The lock of the cycle is held; it is released here. */
+static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_buffer *images)
+{
+    pause_context context = {.report = r};
+    context.images = gl_control_scans_process() ? NULL : &images->images;
+    uint64_t start_ns = gl_os_now_ns();
+    gl_heap_counts counts;
+    gl_heap_count(&counts);
+    r->reason = reason;
+    r->generation = 2;
+    r->candidates = counts.live_objects;
+    r->heap_before_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
+
+    gl_bin_sweep_all();
+    if (!run_pause(&context)) {
+        gl_control_skipped();
+        drop_cycle_lock();
+        return GL_CYCLE_SKIPPED;
+    }
+    gl_flip_release(&context.flipped);
+
+    r->collected = context.flipped.objects;
+    r->reclaimed_bytes = context.flipped.bytes;
+    r->live_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
+    r->duration_ns = gl_os_now_ns() - start_ns;
+    gl_control_finished(r);
+    drop_cycle_lock();
+    return GL_CYCLE_DONE;
+}
+
+/* Reads what must be read without a lock. */
+static bool prepare(images_buffer **images)
+{
+    *images = take_images();
+    if (!*images) {
+        return false;
+    }
+    if (!gl_control_scans_process() && !gl_images_read(&(*images)->images)) {
+        give_images(*images);
+        return false;
+    }
+    return true;
+}
+
+static bool is_inside_collection(void)
+{
+    return gl_load_relaxed(&cycle.collector_tid) == (size_t)gl_threads_tid();
+}
+
+gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
+{
+    gl_cycle_report own = {0};
+    gl_cycle_report *r = report ? report : &own;
+    images_buffer *images;
+    if (gl_control_is_in_callback() || is_inside_collection()) {
+        return GL_CYCLE_BUSY;
+    }
+    if (!cycle.marker || !prepare(&images)) {
+        return GL_CYCLE_SKIPPED;
+    }
+    *r = (gl_cycle_report){.reason = reason, .generation = 2};
+    r->sequence = gl_control_next_sequence();
+    gl_control_callback_start(r);
+    take_cycle_lock();
+    gl_cycle_result result = run_locked(reason, r, images);
+    give_images(images);
+    r->is_skipped = result != GL_CYCLE_DONE;
+    gl_control_callback_stop(r);
+    return result;
+}
+
+/* Somebody is collecting already: then there is no need to. */
+gl_cycle_result gl_cycle_try(gc_reason reason)
+{
+    return gl_lock_is_held(&cycle.lock) ? GL_CYCLE_SKIPPED : gl_collect(reason, NULL);
+}
+
+bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
+{
+    take_cycle_lock();
+    gl_bin_sweep_all();
+    gl_roots_lock();
+    gl_garbage_lock();
+    gl_heap_lock_all();
+    bool is_stopped = gl_threads_stop(gl_options.stop_timeout_ms * 1000000);
+    gl_heap_unlock_inner();
+    if (is_stopped) {
+        gl_heap_each(visitor, NULL);
+        gl_threads_resume();
+    }
+    gl_heap_unlock_outer();
+    gl_garbage_unlock();
+    gl_roots_unlock();
+    drop_cycle_lock();
+    return is_stopped;
+}
+
+/* ---- Fork ----------------------------------------------------------------------------------- */
+
+void gl_collect_before_fork(void)
+{
+    take_cycle_lock();
+    gl_roots_lock();
+    gl_garbage_lock();
+    gl_heap_lock_all();
+    gl_lock_acquire(&cycle.images_lock);
+}
+
+void gl_collect_after_fork_parent(void)
+{
+    gl_lock_release(&cycle.images_lock);
+    gl_heap_unlock_inner();
+    gl_heap_unlock_outer();
+    gl_garbage_unlock();
+    gl_roots_unlock();
+    drop_cycle_lock();
+}
+
+void gl_collect_after_fork_child(void)
+{
+    gl_lock_reset(&cycle.images_lock);
+    gl_threads_after_fork();
+    gl_heap_after_fork_child();
+    gl_garbage_after_fork_child();
+    gl_roots_after_fork_child();
+    gl_store_relaxed(&cycle.collector_tid, 0);
+    gl_lock_reset(&cycle.lock);
+}

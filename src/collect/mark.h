@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collect/mark.h - the marker: from roots to everything that can be reached.
+ *
+ * The world is stopped, and every block is swept. The mark bitmap starts as "not allocated", so
+ * that free slots and the tails of blocks look marked already and need no test of their own.
+ */
+#ifndef GL_COLLECT_MARK_H
+#define GL_COLLECT_MARK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap/heap.h"
+
+typedef struct gl_marker gl_marker;
+
+/* How to read the words of a root range. */
+typedef enum gl_root_kind {
+    GL_ROOT_MEMORY,   /* a pointer to a slot that is not allocated counts for the slot before it */
+    GL_ROOT_REGISTERS /* every pointer to the start of a slot also counts for the one before it */
+} gl_root_kind;
+
+/* Makes the one marker. NULL: no memory. */
+gl_marker *gl_marker_new(void);
+
+/* Sets the mark bits of all that is not allocated: free slots, cached slots, tails. */
+void gl_mark_prepare(void);
+
+/* Marks what the words in [start, end) refer to, and queues it for scanning. */
+void gl_mark_range(gl_marker *marker, uintptr_t start, uintptr_t end, gl_root_kind kind);
+
+/* Marks an allocated object and queues it. */
+void gl_mark_object(gl_marker *marker, const gl_object *object);
+
+/* Scans until nothing is queued. */
+void gl_mark_drain(gl_marker *marker);
+
+/* Gives the memory of a deep mark stack back. */
+void gl_marker_trim(gl_marker *marker);
+
+/* True if the object was reached (or must not be reclaimed). */
+bool gl_mark_is_set(const gl_object *object);
+
+/* Test hook: the stack holds at most n entries (0: as many as fit). */
+void gl_marker_limit_stack(gl_marker *marker, size_t n);
+
+uint64_t gl_marker_overflows(const gl_marker *marker);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* collect/pacer.c - see pacer.h for the rules. */
+#include "collect/pacer.h"
+
+enum { BACKOFF_MAX = 16, PEAK_DECAY = 8, LIMIT_ROOM = 16 };
+
+void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes)
+{
+    pacer->percent = percent;
+    pacer->floor_bytes = floor_bytes;
+    pacer->limit_bytes = limit_bytes;
+    pacer->backoff = 1;
+    pacer->peak_bytes = 0;
+    pacer->live_bytes = 0;
+}
+
+static uint64_t add_capped(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t gl_pacer_trigger(const gl_pacer *p)
+{
+    if (p->percent == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t base = larger(p->peak_bytes, p->live_bytes);
+    uint64_t growth;
+    if (__builtin_mul_overflow(base / 100, p->percent * p->backoff, &growth)) {
+        growth = UINT64_MAX;
+    }
+    uint64_t trigger = larger(p->floor_bytes, add_capped(base, growth));
+    if (trigger > p->limit_bytes) {
+        /* Close to the limit there must still be room to run between two collections. */
+        trigger = larger(p->limit_bytes, add_capped(p->live_bytes, p->live_bytes / LIMIT_ROOM));
+    }
+    return trigger;
+}
+
+static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
+{
+    uint64_t reclaimed = s->before_bytes > s->live_bytes ? s->before_bytes - s->live_bytes : 0;
+    uint64_t share_base = add_capped(s->collector_ns, s->program_ns);
+    int is_meagre = reclaimed < s->before_bytes / 8;
+    int is_costly = s->collector_ns > share_base / 20;
+    int is_rich = reclaimed > s->before_bytes / 4;
+    if (is_meagre || (is_costly && !is_rich)) {
+        p->backoff = p->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : p->backoff * 2;
+    } else if (is_rich && p->backoff > 1) {
+        p->backoff /= 2;
+    }
+}
+
+uint64_t gl_pacer_learn(gl_pacer *p, const gl_pacer_sample *s)
+{
+    adapt_backoff(p, s);
+    p->live_bytes = s->live_bytes;
+    p->peak_bytes = larger(s->live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
+    return gl_pacer_trigger(p);
+}

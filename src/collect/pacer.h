@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * collect/pacer.h - when to collect: arithmetic only, no clock and no heap inside, so that tests can
+ * simulate programs.
+ *
+ * After a collection with L bytes live, the next starts at max(floor, P * (1 + percent * f / 100)),
+ * where P is the larger of L and a recent peak of L that decays by an eighth per collection (a
+ * program whose live data breathes is not collected at each breath), and f is the backoff: it
+ * doubles, up to 16, whenever a collection reclaims less than an eighth of the heap or the
+ * collector's share of time exceeds a twentieth while it reclaims less than a quarter, and halves
+ * when a collection reclaims more than a quarter. So a program that frees everything itself pays for
+ * a few collections in its whole life. The soft limit caps the trigger, unless the collector already
+ * takes half of the time.
+ */
+#ifndef GL_COLLECT_PACER_H
+#define GL_COLLECT_PACER_H
+
+#include <stdint.h>
+
+typedef struct gl_pacer {
+    /* Settings. */
+    uint64_t percent;      /* 0: no automatic collection */
+    uint64_t floor_bytes;  /* the smallest trigger */
+    uint64_t limit_bytes;  /* soft limit; UINT64_MAX: none */
+    /* State. */
+    uint64_t backoff;      /* 1 to 16 */
+    uint64_t peak_bytes;
+    uint64_t live_bytes;   /* after the last collection */
+} gl_pacer;
+
+/* What a collection found. */
+typedef struct gl_pacer_sample {
+    uint64_t before_bytes;    /* in use when it began */
+    uint64_t live_bytes;      /* after it */
+    uint64_t collector_ns;    /* that it took */
+    uint64_t program_ns;      /* from the end of the collection before to its start */
+} gl_pacer_sample;
+
+void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes);
+
+/* The trigger in bytes in use; UINT64_MAX: none. */
+uint64_t gl_pacer_trigger(const gl_pacer *pacer);
+
+/* Learns from a collection; returns the new trigger. */
+uint64_t gl_pacer_learn(gl_pacer *pacer, const gl_pacer_sample *sample);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* collect/roots.h - where marking begins. The functions here return 0 or an errno value. */
+#ifndef GL_COLLECT_ROOTS_H
+#define GL_COLLECT_ROOTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int gl_roots_add(uintptr_t start, uintptr_t end);
+int gl_roots_remove(uintptr_t start, uintptr_t end); /* ENOENT */
+int gl_roots_exclude(uintptr_t start, uintptr_t end);
+
+int gl_roots_pin(uintptr_t address);   /* EINVAL, ENOMEM */
+int gl_roots_unpin(uintptr_t address); /* EINVAL */
+
+/* Coroutine stacks; the handle type is private to roots. */
+typedef struct gl_root_stack gl_root_stack;
+int gl_roots_stack_register(uintptr_t low, size_t bytes, gl_root_stack **out);
+int gl_roots_stack_switch(gl_root_stack *from, gl_root_stack *to, uintptr_t stack_pointer);
+int gl_roots_stack_unregister(gl_root_stack *stack);
+
+#endif

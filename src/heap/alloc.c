@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/alloc.c - the slow paths of allocation and free: first use, empty and full magazines, large
+ * objects, misuse, memory that has run out. No lock is held when a hook is called.
+ */
+#include "heap/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/knobs.h"
+#include "heap/bin.h"
+#include "heap/cache.h"
+#include "heap/heap.h"
+#include "heap/hooks.h"
+#include "heap/large.h"
+
+static bool is_collection_due(size_t bytes)
+{
+    return gl_load_relaxed(&gl_heap.in_use_bytes) + bytes >
+               gl_load_relaxed(&gl_heap.trigger_bytes) ||
+           gl_options.stress_every != 0;
+}
+
+static uintptr_t take(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
+{
+    if (alignment <= GL_GRANULE_BYTES && bytes <= GL_SMALL_MAX) {
+        return gl_cache_take_slow(gl_bin_of(kind, gl_size_class(bytes)));
+    }
+    uint32_t size_class = alignment <= GL_BLOCK_BYTES / 4 && bytes <= GL_SMALL_MAX
+                              ? gl_size_class_aligned(alignment, bytes)
+                              : 0;
+    if (size_class) {
+        return gl_cache_take_slow(gl_bin_of(kind, size_class));
+    }
+    return gl_large_alloc(bytes, alignment, kind, is_zeroed);
+}
+
+static bool is_in_large_object(uintptr_t p)
+{
+    return gl_heap.descs[(p - gl_heap.base) >> GL_BLOCK_SHIFT].granules == 0;
+}
+
+/* The usable size of a slot. */
+static size_t slot_bytes(uintptr_t p)
+{
+    return (size_t)gl_heap.descs[(p - gl_heap.base) >> GL_BLOCK_SHIFT].granules << GL_GRANULE_SHIFT;
+}
+
+/* Everything that the fast path does not do: collect if due, and go round until there is memory or
+ * nothing more can be tried. Small objects are not zeroed here. */
+static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
+{
+    if (GL_UNLIKELY(!gl_heap_is_ready()) && !gl_hook_start()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (is_collection_due(bytes)) {
+        gl_hook_collection_due(bytes);
+    }
+    for (unsigned attempt = 0;; attempt++) {
+        uintptr_t p = take(bytes, alignment, kind, is_zeroed);
+        if (p) {
+            if (!is_in_large_object(p)) {
+                *gl_state_of(p) = GL_STATE_ALLOCATED;
+            }
+            return (void *)p;
+        }
+        if (!gl_hook_no_memory(bytes, attempt)) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+}
+
+void *gl_alloc_slow(size_t bytes, gl_kind kind)
+{
+    return alloc_persistently(bytes, 1, kind, gl_kind_is_zeroed(kind));
+}
+
+void *gl_heap_alloc(size_t bytes, gl_kind kind, bool is_zeroed)
+{
+    is_zeroed = is_zeroed || gl_kind_is_zeroed(kind);
+    if (bytes > GL_SMALL_MAX) {
+        return alloc_persistently(bytes, 1, kind, is_zeroed);
+    }
+    void *p = gl_alloc(bytes, kind);
+    if (p && is_zeroed) {
+        memset(p, 0, gl_classes[gl_size_class(bytes)].bytes);
+    }
+    return p;
+}
+
+void *gl_heap_alloc_aligned(size_t alignment, size_t bytes, gl_kind kind)
+{
+    if (alignment <= GL_GRANULE_BYTES) {
+        return gl_heap_alloc(bytes, kind, false);
+    }
+    void *p = alloc_persistently(bytes, alignment, kind, gl_kind_is_zeroed(kind));
+    if (p && gl_kind_is_zeroed(kind) && !is_in_large_object((uintptr_t)p)) {
+        memset(p, 0, slot_bytes((uintptr_t)p));
+    }
+    return p;
+}
+
+void *gl_heap_alloc_typed(size_t bytes, uint32_t layout)
+{
+    void *p = gl_heap_alloc(bytes, GL_KIND_TYPED, true);
+    if (!p) {
+        return NULL;
+    }
+    uintptr_t offset = (uintptr_t)p - gl_heap.base;
+    uint32_t block = (uint32_t)(offset >> GL_BLOCK_SHIFT);
+    gl_block *header = &gl_heap.blocks[block];
+    if (header->layouts && gl_heap.descs[block].granules) {
+        header->layouts[gl_object_number(gl_heap.descs[block],
+                                         (uint32_t)(offset & (GL_BLOCK_BYTES - 1)))] = layout;
+    } else {
+        header->layout = layout;
+    }
+    return p;
+}
+
+/* ---- Free ----------------------------------------------------------------------------------- */
+
+static void clobber(uintptr_t p, size_t bytes)
+{
+    if (gl_options.clobber) {
+        memset((void *)p, 0xdb, bytes);
+    }
+}
+
+static bool misused(const char *call, const void *p)
+{
+    gl_hook_misuse(call, p);
+    return false;
+}
+
+static bool free_large(uintptr_t p, const char *call)
+{
+    gl_block *header = &gl_heap.blocks[(p - gl_heap.base) >> GL_BLOCK_SHIFT];
+    gl_object object;
+    if (!gl_heap_find_exact(p, &object)) {
+        return misused(call, (void *)p);
+    }
+    if (header->state != GL_STATE_ALLOCATED) {
+        gl_hook_object_freed((void *)p, header->state);
+    }
+    clobber(p, header->large_bytes);
+    return gl_large_free(p) || misused(call, (void *)p);
+}
+
+/* True bin of a small block; sweeps it if it waits for that. */
+static uint32_t swept_bin(uint32_t block)
+{
+    uint32_t bin = gl_heap.blocks[block].bin;
+    gl_lock_acquire(&gl_bins[bin].lock);
+    if (gl_heap.blocks[block].flags & GL_BLOCK_UNSWEPT && gl_heap.blocks[block].bin == bin) {
+        gl_bin_sweep_block_locked(block);
+    }
+    gl_lock_release(&gl_bins[bin].lock);
+    return bin;
+}
+
+static bool free_small(uintptr_t p, uint32_t block, const char *call)
+{
+    uint32_t bin = gl_heap.descs[block].bin;
+    if (bin == GL_ROLE_UNSWEPT) {
+        bin = swept_bin(block);
+    }
+    uint8_t *state = gl_state_of(p);
+    if (*state == GL_STATE_FREE) {
+        return misused(call, (void *)p);
+    }
+    if (*state != GL_STATE_ALLOCATED) {
+        gl_hook_object_freed((void *)p, *state);
+    }
+    clobber(p, slot_bytes(p));
+    *state = GL_STATE_FREE;
+    gl_cache_put_slow(bin, p);
+    gl_signal_fence();
+    __asm__ __volatile__("" : : "r"(p) : "memory");
+    return true;
+}
+
+bool gl_free_slow(void *pointer, const char *call)
+{
+    uintptr_t p = (uintptr_t)pointer;
+    int saved_errno = errno;
+    if (!gl_heap_is_ready()) {
+        gl_hook_start();
+    }
+    if (!gl_heap_contains(p) || p % GL_GRANULE_BYTES != 0) {
+        return misused(call, pointer);
+    }
+    uint32_t block = (uint32_t)((p - gl_heap.base) >> GL_BLOCK_SHIFT);
+    bool is_done = gl_heap.descs[block].granules ? free_small(p, block, call) : free_large(p, call);
+    if (is_done) {
+        errno = saved_errno;
+    }
+    return is_done;
+}
+
+bool gl_heap_free(void *p, const char *call)
+{
+    return gl_free(p, call);
+}
+
+/* ---- Realloc -------------------------------------------------------------------------------- */
+
+static void *move(const gl_object *object, size_t bytes)
+{
+    void *old = (void *)object->start;
+    void *p = object->kind == GL_KIND_TYPED
+                  ? gl_heap_alloc_typed(bytes, gl_heap_layout_of(object))
+                  : gl_heap_alloc(bytes, object->kind, false);
+    if (!p) {
+        return NULL;
+    }
+    memcpy(p, old, object->bytes < bytes ? object->bytes : bytes);
+    gl_heap_free(old, "realloc");
+    return p;
+}
+
+void *gl_heap_realloc(void *p, size_t bytes, const char *call)
+{
+    gl_object object;
+    if (!gl_heap_find_exact((uintptr_t)p, &object)) {
+        gl_hook_misuse(call, p);
+        errno = EINVAL;
+        return NULL;
+    }
+    if (bytes > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (object.is_large) {
+        if (bytes > GL_SMALL_MAX && gl_large_try_resize(object.start, bytes)) {
+            return p;
+        }
+    } else if (bytes <= object.bytes && bytes >= object.bytes / 2 && bytes <= GL_SMALL_MAX) {
+        if (gl_kind_is_zeroed(object.kind)) {
+            /* What is cut off must read as zero if the object grows again. */
+            memset((char *)p + bytes, 0, object.bytes - bytes);
+        }
+        return p;
+    }
+    return move(&object, bytes);
+}

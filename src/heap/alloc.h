@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/alloc.h - the hot paths: allocation and free of a small object, end to end.
+ *
+ * A thread has, per bin, a MAGAZINE: a stack of free slots. Allocation pops, free pushes; neither
+ * takes a lock, makes a locked instruction or touches the object (Bonwick and Adams, "Magazines and
+ * Vmem", 2001; here over bitmaps beside the heap instead of linked slabs). Refill and flush, in
+ * batches, are in heap/cache.c.
+ *
+ * STOPPED IN THE MIDDLE. The suspend signal may come between any two instructions here, and the
+ * collector never changes a magazine: it takes the slots that it finds in one for "not to be
+ * reclaimed". Therefore:
+ *   - pop: the slot leaves the count first, then its state is set. In between it is in no magazine
+ *     and has state 0, but was in none of the block's free bits either: it is not reclaimed if a
+ *     register holds it, which the last line ensures; collect/cycle.c also looks at slots[count].
+ *   - push: state first, then slots[count], then count. In between, slots[count] names the slot or
+ *     a register does.
+ * gl_signal_fence() keeps the compiler from reordering; between threads nothing is shared here.
+ */
+#ifndef GL_HEAP_ALLOC_H
+#define GL_HEAP_ALLOC_H
+
+#include "base/check.h"
+#include "heap/types.h"
+
+typedef struct gl_magazine {
+    uint32_t count;
+    uint32_t capacity; /* 0: never push here */
+    uintptr_t *slots;  /* capacity + 1 entries of meta memory */
+} gl_magazine;
+
+/* The allocation cache of a thread. Writer: the thread; with the world stopped, the collector. */
+typedef struct gl_cache {
+    gl_magazine magazines[GL_N_BINS];
+    struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
+    int tid;                      /* of the owner; for messages */
+} gl_cache;
+
+/* Never NULL: threads without a cache share an empty one, whose magazines are full and empty at
+ * once, so that the fast paths need no test for it. */
+extern __thread gl_cache *gl_self;
+
+/* Class of a request, by (bytes + 15 + (bytes > 128)) / 16. */
+extern uint8_t gl_class_of_granules[];
+
+void *gl_alloc_slow(size_t bytes, gl_kind kind);
+bool gl_free_slow(void *p, const char *call);
+
+static inline uint32_t gl_size_class(size_t bytes)
+{
+    return gl_class_of_granules[(bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >>
+                                GL_GRANULE_SHIFT];
+}
+
+/* Memory with whatever was in it. */
+static inline void *gl_alloc(size_t bytes, gl_kind kind)
+{
+    if (GL_UNLIKELY(bytes > GL_SMALL_MAX)) {
+        return gl_alloc_slow(bytes, kind);
+    }
+    gl_magazine *m = &gl_self->magazines[gl_bin_of(kind, gl_size_class(bytes))];
+    uint32_t count = m->count;
+    if (GL_UNLIKELY(count == 0)) {
+        return gl_alloc_slow(bytes, kind);
+    }
+    uintptr_t p = m->slots[count - 1];
+    m->count = count - 1;
+    gl_signal_fence();
+    *gl_state_of(p) = GL_STATE_ALLOCATED;
+    __asm__ __volatile__("" : : "r"(p) : "memory");
+    return (void *)p;
+}
+
+/* True if the object is free now; otherwise the misuse was reported and the handler returned. */
+static inline bool gl_free(void *pointer, const char *call)
+{
+    uintptr_t p = (uintptr_t)pointer;
+    uintptr_t offset = p - gl_heap.base;
+    /* Rotated, a misaligned or foreign offset is huge: one comparison for both. */
+    uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+    if (GL_UNLIKELY(granule >= gl_heap.used_bytes >> GL_GRANULE_SHIFT)) {
+        return gl_free_slow(pointer, call);
+    }
+    gl_magazine *m = &gl_self->magazines[gl_heap.descs[offset >> GL_BLOCK_SHIFT].bin];
+    uint8_t *state = &gl_heap.state[granule];
+    uint32_t count = m->count;
+    if (GL_UNLIKELY(*state != GL_STATE_ALLOCATED || count >= m->capacity)) {
+        return gl_free_slow(pointer, call);
+    }
+    *state = GL_STATE_FREE;
+    gl_signal_fence();
+    m->slots[count] = p;
+    gl_signal_fence();
+    m->count = count + 1;
+    __asm__ __volatile__("" : : "r"(p) : "memory");
+    return true;
+}
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/arena.c - runs of blocks, and the side tables that grow with the arena.
+ *
+ * The arena is used from its start, and grows in steps that grow with it, so that small programs
+ * stay small and large ones make few system calls. Nothing is reserved (os/memory.h): if somebody
+ * else's mapping is in the way, these blocks become a hole that is never used.
+ *
+ * Lists of free runs: exact lengths up to 32 blocks, then four per doubling; a bitmap of lists that
+ * are not empty finds the next one at once.
+ */
+#include "heap/arena.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/knobs.h"
+#include "heap/meta.h"
+#include "os/memory.h"
+
+enum {
+    EXACT_LISTS = 32,
+    N_LISTS = EXACT_LISTS + 4 * 28,
+    TABLE_STEP_BYTES = 64 * 1024,
+    FIRST_STEP_BLOCKS = 16,  /* 1 MiB */
+    MAX_STEP_BLOCKS = 1024,  /* 64 MiB */
+    SEARCH_LIMIT = 32        /* runs looked at in a list of mixed lengths */
+};
+
+static const size_t MAX_ARENA_BYTES = (size_t)8 << 40;
+static const size_t MIN_ARENA_BYTES = (size_t)1 << 30;
+
+/* A side table: where it lies, how far it is committed. */
+typedef struct side_table {
+    char *start;
+    size_t bytes_per_block;
+    size_t committed_bytes;
+} side_table;
+
+enum { TABLE_DESCS, TABLE_BLOCKS, TABLE_FREE, TABLE_MARK, TABLE_STATE, N_TABLES };
+
+gl_lock gl_arena_lock = GL_LOCK_INIT(GL_RANK_ARENA);
+gl_heap_state gl_heap;
+
+/* Protected by gl_arena_lock. */
+static struct {
+    side_table tables[N_TABLES];
+    uint32_t n_blocks;  /* used so far, block 0 included */
+    uint32_t max_blocks;
+    uint32_t lists[N_LISTS];
+    uint64_t lists_used[(N_LISTS + 63) / 64];
+    uint64_t free_blocks, held_blocks, hole_blocks;
+    uint64_t dirty_blocks; /* of free runs flagged DIRTY */
+    uint64_t returned_bytes;
+    void *mark_stacks;
+    size_t mark_stack_bytes;
+} arena;
+
+/* ---- Start ---------------------------------------------------------------------------------- */
+
+static const size_t bytes_per_block[N_TABLES] = {
+    [TABLE_DESCS] = sizeof(gl_desc),
+    [TABLE_BLOCKS] = sizeof(gl_block),
+    [TABLE_FREE] = GL_BITMAP_STRIDE * sizeof(uint64_t),
+    [TABLE_MARK] = GL_BITMAP_STRIDE * sizeof(uint64_t),
+    [TABLE_STATE] = GL_BLOCK_GRANULES,
+};
+
+static char *place(char **next, size_t bytes)
+{
+    char *at = *next;
+    *next += gl_round_up(bytes, (size_t)1 << 20);
+    return at;
+}
+
+/* Lays an arena of `arena_bytes` and its tables out from `next`; returns the bytes it takes. Called
+ * with NULL first, to learn the sum. */
+static size_t lay_out(char *start, size_t arena_bytes)
+{
+    char *next = start;
+    size_t n_blocks = arena_bytes >> GL_BLOCK_SHIFT;
+    char *base = place(&next, arena_bytes);
+    for (int t = 0; t < N_TABLES; t++) {
+        arena.tables[t].start = place(&next, n_blocks * bytes_per_block[t]);
+        arena.tables[t].bytes_per_block = bytes_per_block[t];
+    }
+    arena.mark_stack_bytes = arena_bytes / 64;
+    arena.mark_stacks = place(&next, arena.mark_stack_bytes);
+    size_t meta_bytes = arena_bytes / 16;
+    char *meta = place(&next, meta_bytes);
+    if (start) {
+        gl_meta_init(meta, meta_bytes);
+        gl_heap.base = (uintptr_t)base;
+        gl_heap.descs = (gl_desc *)(void *)arena.tables[TABLE_DESCS].start;
+        gl_heap.blocks = (gl_block *)(void *)arena.tables[TABLE_BLOCKS].start;
+        gl_heap.free_bits = (uint64_t *)(void *)arena.tables[TABLE_FREE].start;
+        gl_heap.mark_bits = (uint64_t *)(void *)arena.tables[TABLE_MARK].start;
+        gl_heap.state = (uint8_t *)arena.tables[TABLE_STATE].start;
+        gl_heap.max_bytes = arena_bytes;
+        arena.max_blocks = (uint32_t)(n_blocks - 1);
+    }
+    return (size_t)(next - start);
+}
+
+static bool grow_locked(uint32_t n_wanted);
+
+bool gl_arena_init(void)
+{
+    for (size_t bytes = MAX_ARENA_BYTES; bytes >= MIN_ARENA_BYTES; bytes /= 2) {
+        size_t space_bytes = gl_round_up(lay_out(NULL, bytes), (size_t)1 << 30);
+        char *space = gl_os_space_init(space_bytes);
+        if (!space) {
+            continue;
+        }
+        lay_out(space, bytes);
+        gl_heap.trigger_bytes = SIZE_MAX;
+        gl_lock_acquire(&gl_arena_lock);
+        bool is_grown = grow_locked(1);
+        gl_lock_release(&gl_arena_lock);
+        return is_grown;
+    }
+    return false;
+}
+
+/* ---- Lists of free runs --------------------------------------------------------------------- */
+
+static uint32_t list_of(uint32_t n)
+{
+    if (n <= EXACT_LISTS) {
+        return n - 1;
+    }
+    uint32_t log = gl_log2_floor(n); /* at least 5 */
+    return EXACT_LISTS + (log - 5) * 4 + ((n >> (log - 2)) & 3);
+}
+
+static void list_insert(uint32_t block, uint32_t n, bool is_dirty)
+{
+    gl_block *first = &gl_heap.blocks[block];
+    gl_block *last = &gl_heap.blocks[block + n - 1];
+    uint32_t list = list_of(n);
+    last->run_blocks = n;
+    last->flags = GL_BLOCK_BOUNDARY;
+    first->run_blocks = n;
+    first->flags = (uint8_t)(GL_BLOCK_BOUNDARY | (is_dirty ? GL_BLOCK_DIRTY : 0));
+    first->prev = 0;
+    first->next = arena.lists[list];
+    if (first->next) {
+        gl_heap.blocks[first->next].prev = block;
+    }
+    arena.lists[list] = block;
+    arena.lists_used[list / 64] |= (uint64_t)1 << (list % 64);
+    arena.free_blocks += n;
+    arena.dirty_blocks += is_dirty ? n : 0;
+}
+
+static void list_remove(uint32_t block)
+{
+    gl_block *first = &gl_heap.blocks[block];
+    uint32_t n = first->run_blocks;
+    uint32_t list = list_of(n);
+    if (first->prev) {
+        gl_heap.blocks[first->prev].next = first->next;
+    } else {
+        arena.lists[list] = first->next;
+        if (!first->next) {
+            arena.lists_used[list / 64] &= ~((uint64_t)1 << (list % 64));
+        }
+    }
+    if (first->next) {
+        gl_heap.blocks[first->next].prev = first->prev;
+    }
+    arena.free_blocks -= n;
+    arena.dirty_blocks -= (first->flags & GL_BLOCK_DIRTY) ? n : 0;
+    first->flags = 0;
+    gl_heap.blocks[block + n - 1].flags = 0;
+}
+
+/* The first list at or after `list` that is not empty, or N_LISTS. */
+static uint32_t next_used_list(uint32_t list)
+{
+    for (uint32_t w = list / 64; w < sizeof arena.lists_used / sizeof arena.lists_used[0]; w++) {
+        uint64_t used = arena.lists_used[w];
+        if (w == list / 64) {
+            used &= ~(uint64_t)0 << (list % 64);
+        }
+        if (used) {
+            return w * 64 + gl_ctz64(used);
+        }
+    }
+    return N_LISTS;
+}
+
+/* A free run of at least n blocks, or 0. Shortest lists first: about best fit. */
+static uint32_t find_run(uint32_t n)
+{
+    for (uint32_t list = next_used_list(list_of(n)); list < N_LISTS;
+         list = next_used_list(list + 1)) {
+        uint32_t block = arena.lists[list];
+        for (int i = 0; block && i < SEARCH_LIMIT; i++, block = gl_heap.blocks[block].next) {
+            if (gl_heap.blocks[block].run_blocks >= n) {
+                return block;
+            }
+        }
+    }
+    return 0;
+}
+
+/* True if a free run begins or ends with `block`. The flag, not the descriptor, decides: blocks just
+ * taken have no descriptor yet, and holes never get one. */
+static bool is_free(uint32_t block)
+{
+    return block < arena.n_blocks && (gl_heap.blocks[block].flags & GL_BLOCK_BOUNDARY) != 0;
+}
+
+/* Makes [block, block + n) a free run, joined with its neighbours. */
+static void insert_joined(uint32_t block, uint32_t n, bool is_dirty)
+{
+    if (is_free(block - 1)) {
+        uint32_t before = gl_heap.blocks[block - 1].run_blocks;
+        is_dirty |= (gl_heap.blocks[block - before].flags & GL_BLOCK_DIRTY) != 0;
+        list_remove(block - before);
+        block -= before;
+        n += before;
+    }
+    if (is_free(block + n)) {
+        is_dirty |= (gl_heap.blocks[block + n].flags & GL_BLOCK_DIRTY) != 0;
+        uint32_t after = gl_heap.blocks[block + n].run_blocks;
+        list_remove(block + n);
+        n += after;
+    }
+    list_insert(block, n, is_dirty);
+}
+
+/* ---- Growth --------------------------------------------------------------------------------- */
+
+static bool commit_tables(uint32_t n_blocks)
+{
+    for (int t = 0; t < N_TABLES; t++) {
+        side_table *table = &arena.tables[t];
+        size_t need = gl_round_up((size_t)n_blocks * table->bytes_per_block, TABLE_STEP_BYTES);
+        if (need <= table->committed_bytes) {
+            continue;
+        }
+        if (!gl_os_commit(table->start + table->committed_bytes, need - table->committed_bytes)) {
+            return false;
+        }
+        table->committed_bytes = need;
+    }
+    return true;
+}
+
+/* Makes `n` more blocks usable at the end of the arena. */
+static bool try_append(uint32_t n)
+{
+    uint32_t first = arena.n_blocks;
+    if (n > arena.max_blocks - first || !commit_tables(first + n) ||
+        !gl_os_commit((void *)gl_block_start(first), (size_t)n << GL_BLOCK_SHIFT)) {
+        return false;
+    }
+    arena.n_blocks = first + n;
+    gl_store_release(&gl_heap.used_bytes, (size_t)arena.n_blocks << GL_BLOCK_SHIFT);
+    /* Block 0 stays unused: its number means "none". */
+    uint32_t usable = first == 0 ? 1 : first;
+    arena.hole_blocks += usable - first;
+    if (n > usable - first) {
+        insert_joined(usable, n - (usable - first), false);
+    }
+    return true;
+}
+
+/* Steps over a foreign mapping at the end of the arena, if there is one. */
+static bool try_skip_hole(uint32_t n)
+{
+    uint32_t skip = 0;
+    for (uint32_t b = 0; b < n && b < MAX_STEP_BLOCKS; b++) {
+        if (gl_os_is_mapped((void *)gl_block_start(arena.n_blocks + b))) {
+            skip = b + 1;
+        }
+    }
+    if (skip == 0 || skip > arena.max_blocks - arena.n_blocks ||
+        !commit_tables(arena.n_blocks + skip)) {
+        return false;
+    }
+    arena.n_blocks += skip;
+    arena.hole_blocks += skip;
+    gl_store_release(&gl_heap.used_bytes, (size_t)arena.n_blocks << GL_BLOCK_SHIFT);
+    return true;
+}
+
+static bool grow_locked(uint32_t n_wanted)
+{
+    uint32_t need = n_wanted + (arena.n_blocks == 0);
+    for (;;) {
+        uint32_t step = arena.n_blocks / 4;
+        step = step < FIRST_STEP_BLOCKS ? FIRST_STEP_BLOCKS : step;
+        step = step > MAX_STEP_BLOCKS ? MAX_STEP_BLOCKS : step;
+        for (step = step < need ? need : step; step > need; step = need + (step - need) / 2) {
+            if (try_append(step)) {
+                return true;
+            }
+        }
+        if (try_append(need)) {
+            return true;
+        }
+        if (!try_skip_hole(need)) {
+            return false;
+        }
+    }
+}
+
+/* ---- Taking and giving ---------------------------------------------------------------------- */
+
+/* Cuts [start, start + n) out of the free run at `block`; the rest stays free. */
+static bool cut(uint32_t block, uint32_t start, uint32_t n)
+{
+    uint32_t run = gl_heap.blocks[block].run_blocks;
+    bool is_dirty = (gl_heap.blocks[block].flags & GL_BLOCK_DIRTY) != 0;
+    list_remove(block);
+    if (start > block) {
+        list_insert(block, start - block, is_dirty);
+    }
+    if (start + n < block + run) {
+        list_insert(start + n, block + run - start - n, is_dirty);
+    }
+    arena.held_blocks += n;
+    return is_dirty;
+}
+
+static bool is_within_limit(uint64_t n_more)
+{
+    return ((arena.held_blocks + n_more) << GL_BLOCK_SHIFT) <= gl_options.heap_max;
+}
+
+uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
+{
+    uint64_t padded = (uint64_t)n + align_blocks - 1;
+    uint32_t start = 0;
+    if (padded >= arena.max_blocks) {
+        return 0;
+    }
+    gl_lock_acquire(&gl_arena_lock);
+    if (is_within_limit(n)) {
+        uint32_t block = find_run((uint32_t)padded);
+        if (!block && grow_locked((uint32_t)padded)) {
+            block = find_run((uint32_t)padded);
+        }
+        if (block) {
+            start = (uint32_t)gl_round_up(block, align_blocks);
+            *is_zero = !cut(block, start, n);
+        }
+    }
+    gl_lock_release(&gl_arena_lock);
+    return start;
+}
+
+static size_t purge_locked(size_t keep_bytes);
+
+void gl_arena_give(uint32_t block, uint32_t n)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
+    arena.held_blocks -= n;
+    insert_joined(block, n, true);
+    size_t keep = gl_options.retain_bytes + gl_load_relaxed(&gl_heap.in_use_bytes) / 8;
+    if (arena.dirty_blocks << GL_BLOCK_SHIFT > keep) {
+        purge_locked(keep / 2);
+    }
+    gl_lock_release(&gl_arena_lock);
+}
+
+bool gl_arena_try_extend(uint32_t block, uint32_t have, uint32_t more, bool *is_zero)
+{
+    bool is_done = false;
+    gl_lock_acquire(&gl_arena_lock);
+    uint32_t next = block + have;
+    if (next == arena.n_blocks && is_within_limit(more)) {
+        grow_locked(more); /* at the end of the arena: room is made, if nothing was skipped */
+    }
+    if (is_free(next) && gl_heap.blocks[next].run_blocks >= more && is_within_limit(more)) {
+        *is_zero = !cut(next, next, more);
+        is_done = true;
+    }
+    gl_lock_release(&gl_arena_lock);
+    return is_done;
+}
+
+static size_t purge_run(uint32_t block)
+{
+    size_t bytes = (size_t)gl_heap.blocks[block].run_blocks << GL_BLOCK_SHIFT;
+    gl_os_purge((void *)gl_block_start(block), bytes);
+    gl_heap.blocks[block].flags &= (uint8_t)~GL_BLOCK_DIRTY;
+    arena.dirty_blocks -= bytes >> GL_BLOCK_SHIFT;
+    arena.returned_bytes += bytes;
+    return bytes;
+}
+
+/* Longest runs first: the fewest system calls for the most memory. */
+static size_t purge_locked(size_t keep_bytes)
+{
+    size_t given = 0;
+    for (uint32_t list = N_LISTS; list-- > 0;) {
+        for (uint32_t b = arena.lists[list]; b; b = gl_heap.blocks[b].next) {
+            if (arena.dirty_blocks << GL_BLOCK_SHIFT <= keep_bytes) {
+                return given;
+            }
+            if (gl_heap.blocks[b].flags & GL_BLOCK_DIRTY) {
+                given += purge_run(b);
+            }
+        }
+    }
+    return given;
+}
+
+size_t gl_arena_purge(size_t keep_bytes)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    size_t given = purge_locked(keep_bytes);
+    gl_lock_release(&gl_arena_lock);
+    return given;
+}
+
+/* ---- Questions ------------------------------------------------------------------------------ */
+
+uint32_t gl_arena_n_blocks(void)
+{
+    return (uint32_t)(gl_load_acquire(&gl_heap.used_bytes) >> GL_BLOCK_SHIFT);
+}
+
+void gl_arena_mark_stack_range(void **start, size_t *bytes)
+{
+    *start = arena.mark_stacks;
+    *bytes = arena.mark_stack_bytes;
+}
+
+void gl_arena_count(gl_arena_counts *counts)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    counts->free_blocks = arena.free_blocks;
+    counts->held_blocks = arena.held_blocks;
+    counts->hole_blocks = arena.hole_blocks;
+    counts->dirty_bytes = arena.dirty_blocks << GL_BLOCK_SHIFT;
+    counts->returned_bytes = arena.returned_bytes;
+    counts->table_bytes = 0;
+    for (int t = 0; t < N_TABLES; t++) {
+        counts->table_bytes += arena.tables[t].committed_bytes;
+    }
+    gl_lock_release(&gl_arena_lock);
+}
+
+void gl_arena_verify_locked(void)
+{
+    uint64_t n_free = 0, n_dirty = 0;
+    for (uint32_t list = 0; list < N_LISTS; list++) {
+        bool is_used = (arena.lists_used[list / 64] >> (list % 64)) & 1;
+        gl_check(is_used == (arena.lists[list] != 0), NULL);
+        for (uint32_t b = arena.lists[list], prev = 0; b; prev = b, b = gl_heap.blocks[b].next) {
+            const gl_block *first = &gl_heap.blocks[b];
+            const void *at = (void *)gl_block_start(b);
+            gl_check(first->prev == prev, at);
+            gl_check(list_of(first->run_blocks) == list, at);
+            gl_check(gl_heap.blocks[b + first->run_blocks - 1].run_blocks == first->run_blocks, at);
+            gl_check(!is_free(b + first->run_blocks) && !is_free(b - 1), at);
+            n_free += first->run_blocks;
+            n_dirty += (first->flags & GL_BLOCK_DIRTY) ? first->run_blocks : 0;
+        }
+    }
+    gl_check(n_free == arena.free_blocks, NULL);
+    gl_check(n_dirty == arena.dirty_blocks, NULL);
+    gl_check(arena.n_blocks == n_free + arena.held_blocks + arena.hole_blocks, NULL);
+}

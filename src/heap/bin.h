@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/bin.h - the blocks of one size class and kind, and the free slots in them.
+ *
+ * A bin lists its blocks with free slots (partial) and those whose dead objects are not swept yet
+ * (unswept). In front stands a depot of batches of free slots, so that what one thread frees and
+ * another allocates does not go through the bitmaps.
+ *
+ * Lock: one per bin, GL_RANK_BIN; functions named _locked need it.
+ */
+#ifndef GL_HEAP_BIN_H
+#define GL_HEAP_BIN_H
+
+#include "heap/size_class.h"
+#include "heap/types.h"
+
+enum { GL_DEPOT_BATCHES = 32 };
+
+typedef struct gl_bin {
+    gl_lock lock;
+    uint32_t partial; /* block with free bits; head of a list, 0: none */
+    uint32_t unswept; /* head of a list */
+    uint32_t n_blocks;
+    uint32_t n_all_dead; /* unswept blocks of which nothing is left */
+    uint32_t n_batches;
+    uintptr_t *batches[GL_DEPOT_BATCHES]; /* each of the class's batch size; meta memory, kept */
+} gl_bin;
+
+extern gl_bin gl_bins[GL_N_BINS];
+
+void gl_bin_init(void);
+
+/* Takes up to `n` free slots, ascending, so that out[n - 1] is the lowest: popping from the end
+ * gives ascending addresses. Returns how many: less than n only if memory is short. */
+uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n);
+
+/* Makes slots free in their blocks; blocks that are free altogether go back to the arena. */
+void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n);
+
+/* Moves one whole batch from or to the depot. False: empty, or full. */
+bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out);
+bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots);
+
+/* Empties the depot into the blocks. */
+void gl_bin_empty_depot_locked(uint32_t bin);
+
+/* Sweeps one block: what was not reached at the flip becomes free. */
+void gl_bin_sweep_block_locked(uint32_t block);
+
+/* Sweeps everything that waits and empties the depots; or sweeps only the blocks of which nothing is left, whose memory goes back
+ * to the arena. No lock held. */
+void gl_bin_sweep_all(void);
+void gl_bin_release_dead(void);
+
+/* Puts a block on the unswept list (the collector, with the world stopped). */
+void gl_bin_add_unswept(uint32_t block, uint32_t n_dead);
+
+void gl_bin_lock_all(void);
+void gl_bin_unlock_all(void);
+void gl_bin_after_fork_child(void);
+
+#endif

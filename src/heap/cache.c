@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* heap/cache.c - allocation caches: life, refill, flush. The fast paths are in heap/alloc.h. */
+#include "heap/cache.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "heap/bin.h"
+#include "heap/meta.h"
+#include "os/threads.h"
+
+/* Threads that have no cache yet, and threads that have given it back for good. All magazines are
+ * of capacity 0: nothing is ever written here. */
+static gl_cache no_cache, ended_cache;
+
+__thread gl_cache *gl_self = &no_cache;
+
+static struct {
+    gl_lock lock;
+    gl_cache *all;   /* in use */
+    gl_cache *spare; /* of threads that ended, with their magazines' memory */
+    pthread_key_t key;
+    bool is_bypassed;
+} caches = {.lock = GL_LOCK_INIT(GL_RANK_CACHES)};
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+static void thread_ends(void *cache)
+{
+    if (cache == gl_self) {
+        gl_cache_detach();
+    }
+    /* Destructors of other libraries may still allocate: without a cache from now on. */
+    gl_self = &ended_cache;
+    gl_threads_unregister();
+}
+
+bool gl_cache_init(bool is_bypassed)
+{
+    caches.is_bypassed = is_bypassed;
+    return pthread_key_create(&caches.key, thread_ends) == 0;
+}
+
+static gl_cache *new_cache(void)
+{
+    gl_lock_acquire(&caches.lock);
+    gl_cache *cache = caches.spare;
+    if (cache) {
+        caches.spare = cache->next;
+    } else {
+        cache = gl_meta_alloc(sizeof *cache);
+    }
+    if (cache) {
+        cache->tid = gl_threads_tid();
+        cache->prev = NULL;
+        cache->next = caches.all;
+        if (caches.all) {
+            caches.all->prev = cache;
+        }
+        caches.all = cache;
+    }
+    gl_lock_release(&caches.lock);
+    return cache;
+}
+
+/* The calling thread's cache, made if need be; NULL if it must do without. */
+static gl_cache *own_cache(void)
+{
+    if (gl_self != &no_cache) {
+        return gl_self == &ended_cache ? NULL : gl_self;
+    }
+    gl_cache *cache = caches.is_bypassed ? NULL : new_cache();
+    if (!cache) {
+        return NULL;
+    }
+    gl_self = cache;
+    gl_threads_register();
+    /* May allocate (a key above 31): gl_self is set already. */
+    pthread_setspecific(caches.key, cache);
+    return cache;
+}
+
+static void flush_magazine(uint32_t bin, gl_magazine *m)
+{
+    gl_lock_acquire(&gl_bins[bin].lock);
+    gl_bin_put_locked(bin, m->slots, m->count);
+    m->count = 0;
+    gl_lock_release(&gl_bins[bin].lock);
+}
+
+void gl_cache_detach(void)
+{
+    gl_cache *cache = gl_self;
+    if (cache == &no_cache || cache == &ended_cache) {
+        return;
+    }
+    gl_self = &no_cache;
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        if (cache->magazines[bin].count) {
+            flush_magazine(bin, &cache->magazines[bin]);
+        }
+    }
+    gl_lock_acquire(&caches.lock);
+    if (cache->prev) {
+        cache->prev->next = cache->next;
+    } else {
+        caches.all = cache->next;
+    }
+    if (cache->next) {
+        cache->next->prev = cache->prev;
+    }
+    cache->next = caches.spare;
+    caches.spare = cache;
+    gl_lock_release(&caches.lock);
+}
+
+/* ---- Refill and flush ----------------------------------------------------------------------- */
+
+static bool ensure_slots(gl_magazine *m, const gl_class_info *info)
+{
+    if (!m->slots) {
+        m->slots = gl_meta_alloc((info->magazine + 1u) * sizeof *m->slots);
+        m->capacity = m->slots ? info->magazine : 0;
+    }
+    return m->slots != NULL;
+}
+
+static uintptr_t take_uncached(uint32_t bin)
+{
+    uintptr_t slot = 0;
+    gl_lock_acquire(&gl_bins[bin].lock);
+    gl_bin_take_locked(bin, &slot, 1);
+    gl_lock_release(&gl_bins[bin].lock);
+    return slot;
+}
+
+uintptr_t gl_cache_take_slow(uint32_t bin)
+{
+    const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
+    gl_cache *cache = own_cache();
+    if (!cache || !ensure_slots(&cache->magazines[bin], info)) {
+        return take_uncached(bin);
+    }
+    gl_magazine *m = &cache->magazines[bin];
+    uintptr_t slot = 0;
+    gl_lock_acquire(&gl_bins[bin].lock);
+    uint32_t n = m->count;
+    if (n == 0) {
+        n = gl_bin_try_withdraw_locked(bin, m->slots) ? info->batch
+                                                      : gl_bin_take_locked(bin, m->slots, info->batch);
+    }
+    if (n > 0) {
+        slot = m->slots[n - 1];
+        m->count = n - 1;
+    }
+    gl_lock_release(&gl_bins[bin].lock);
+    return slot;
+}
+
+/* Makes room for one batch: the oldest slots go, which the thread is least likely to touch soon. */
+static void flush_batch_locked(uint32_t bin, gl_magazine *m)
+{
+    uint32_t batch = gl_classes[gl_bin_class(bin)].batch;
+    if (!gl_bin_try_deposit_locked(bin, m->slots)) {
+        gl_bin_put_locked(bin, m->slots, batch);
+    }
+    memmove(m->slots, m->slots + batch, (m->count - batch) * sizeof *m->slots);
+    m->count -= batch;
+}
+
+void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
+{
+    gl_cache *cache = own_cache();
+    bool is_cached = cache && ensure_slots(&cache->magazines[bin], &gl_classes[gl_bin_class(bin)]);
+    gl_lock_acquire(&gl_bins[bin].lock);
+    if (is_cached) {
+        gl_magazine *m = &cache->magazines[bin];
+        if (m->count >= m->capacity) {
+            flush_batch_locked(bin, m);
+        }
+        m->slots[m->count] = slot;
+        m->count++;
+    } else {
+        gl_bin_put_locked(bin, &slot, 1);
+    }
+    gl_lock_release(&gl_bins[bin].lock);
+}
+
+/* ---- For the collector and for fork --------------------------------------------------------- */
+
+void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
+                            void *arg)
+{
+    for (const gl_cache *c = caches.all; c; c = c->next) {
+        for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+            if (c->magazines[bin].count) {
+                fn(bin, &c->magazines[bin], arg);
+            }
+        }
+    }
+}
+
+size_t gl_cache_count_caches(void)
+{
+    size_t n = 0;
+    for (const gl_cache *c = caches.all; c; c = c->next) {
+        n++;
+    }
+    return n;
+}
+
+void gl_cache_lock(void)
+{
+    gl_lock_acquire(&caches.lock);
+}
+
+void gl_cache_unlock(void)
+{
+    gl_lock_release(&caches.lock);
+}
+
+void gl_cache_reset_lock(void)
+{
+    gl_lock_reset(&caches.lock);
+}
+
+/* A thread that is gone may have been between two instructions of a fast path: a slot that has left
+ * its magazine but is not allocated yet is lost until the next collection; a slot with a state is in
+ * use, whatever the magazine says. */
+static void adopt(gl_cache *cache)
+{
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        gl_magazine *m = &cache->magazines[bin];
+        for (uint32_t i = 0; i < m->count; i++) {
+            if (*gl_state_of(m->slots[i]) == GL_STATE_FREE) {
+                gl_bin_put_locked(bin, &m->slots[i], 1);
+            }
+        }
+        m->count = 0;
+    }
+}
+
+void gl_cache_adopt_after_fork(void)
+{
+    gl_cache *own = NULL;
+    for (gl_cache *c = caches.all, *next; c; c = next) {
+        next = c->next;
+        if (c == gl_self) {
+            own = c;
+            continue;
+        }
+        adopt(c);
+        c->next = caches.spare;
+        caches.spare = c;
+    }
+    caches.all = own;
+    if (own) {
+        own->next = own->prev = NULL;
+        own->tid = gl_threads_tid();
+    }
+}

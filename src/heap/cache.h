@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/cache.h - the allocation caches of threads: made at the first allocation, refilled and
+ * flushed in batches, given back when the thread ends.
+ *
+ * Registry lock: GL_RANK_CACHES. Magazines are changed by their owner only, in slow paths under the
+ * lock of the bin, so that whoever holds all locks of bins and has stopped the world sees them whole.
+ */
+#ifndef GL_HEAP_CACHE_H
+#define GL_HEAP_CACHE_H
+
+#include "heap/alloc.h"
+
+/* Once. `is_bypassed`: magazines stay empty and full, every call takes the slow path. */
+bool gl_cache_init(bool is_bypassed);
+
+/* A slot of the bin for the calling thread, and a refill of its magazine; 0: no memory. The state is
+ * not set yet. */
+uintptr_t gl_cache_take_slow(uint32_t bin);
+
+/* A slot (state already FREE) goes back; a full magazine is flushed. */
+void gl_cache_put_slow(uint32_t bin, uintptr_t slot);
+
+/* Gives the calling thread's slots and cache back. */
+void gl_cache_detach(void);
+
+/* Calls fn for each magazine with slots in it. The world is stopped, or all locks held. */
+void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
+                            void *arg);
+
+size_t gl_cache_count_caches(void); /* registry lock held, or the world stopped */
+
+void gl_cache_lock(void);
+void gl_cache_unlock(void);
+
+/* In the child: all locks of the heap are held by the caller (from before the fork). Slots of
+ * threads that are gone become free. */
+void gl_cache_adopt_after_fork(void);
+void gl_cache_reset_lock(void);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap/hooks.h - the few calls that go up from the heap: to the collector and to the API.
+ *
+ * Defined once, in collect/ and api/. None is called with a lock held.
+ */
+#ifndef GL_HEAP_HOOKS_H
+#define GL_HEAP_HOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* First use of the library: read the options, initialise every layer. Idempotent, thread-safe, and
+ * safe when called again from inside itself. False: no memory to start with. (api/start.c) */
+bool gl_hook_start(void);
+
+/* A thread is about to fetch `bytes` from the heap and the trigger is passed, or stress asks: collect
+ * if the pacer says so. (collect/cycle.c) */
+void gl_hook_collection_due(size_t bytes);
+
+/* No memory for `bytes`: collect, run what may release memory, ask the handler. `attempt` counts
+ * from 0 for one request. True: try once more. (api/errors.c) */
+bool gl_hook_no_memory(size_t bytes, unsigned attempt);
+
+/* A call got a pointer that it must not get; finds out why and tells the error handler; may not
+ * return. (api/errors.c) */
+void gl_hook_misuse(const char *call, const void *address);
+
+/* An object with a state other than plain ALLOCATED is about to be freed: forget what hangs on it
+ * (pins, later weak references and finalizers). (collect/roots.c) */
+void gl_hook_object_freed(void *start, unsigned state);
+
+#endif
