@@ -362,7 +362,7 @@ void gl_arena_give(uint32_t block, uint32_t n)
     memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
     arena.held_blocks -= n;
     insert_joined(block, n, true);
-    size_t keep = gl_options.retain_bytes + gl_load_relaxed(&gl_heap.in_use_bytes) / 8;
+    size_t keep = gl_options.retain_bytes + gl_load_relaxed(&gl_heap.in_use_bytes) / 2;
     if (arena.dirty_blocks << GL_BLOCK_SHIFT > keep) {
         purge_locked(keep / 2);
     }

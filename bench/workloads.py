@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What is measured. A new workload is one more line here; bench/README says what each one means.
+
+collecting(name, group, command, metric, quick, by_hand=..., env=...)
+    a program of bench/programs that is built once per collector; `by_hand` names allocators that
+    run its malloc/free variant in the same comparison
+allocating(name, group, command, metric, quick)
+    a program of bench/programs, run under every allocator
+real(name, group, command, metric, quick, package=..., repeat=...)
+    any other program, run under every allocator; its output must not differ between them
+server(name, group, driver, metric, quick, package=...)
+    a server that harness/drivers.py starts and talks to; only the server counts
+
+quick: the smaller command of --quick, or None. Every metric is a cost: less is better. It is one
+that the program prints, or one of the runner's own: cpu_s, wall_s, rss_mib, ms_per_run.
+In a command, {name:size} is an input that harness/inputs.py makes, {copy:name:size} a fresh copy
+of it for each run, {real} the folder bench/programs/real.
+"""
+from harness.tables import allocating, collecting, real, server
+
+ONE_MARKER = {"GC_MARKERS": "1"}
+MALLOCS = ("glibc", "mimalloc", "jemalloc", "tcmalloc", "gleaner-malloc", "gleaner-collect")
+
+WORKLOADS = [
+    collecting("binary-trees-20", "trees", "binary_trees 20 keep", "seconds", None, by_hand=("mimalloc",)),
+    collecting("binary-trees-small", "trees", "binary_trees 16 keep", "seconds", "binary_trees 15 keep", by_hand=("mimalloc",)),
+    collecting("binary-trees-free", "trees", "binary_trees 17 free", "seconds", None, by_hand=MALLOCS),
+    collecting("gcbench", "trees", "gcbench 19", "seconds", "gcbench 17"),
+    collecting("gc-threads-2", "trees", "gc_threads 2 2 16 60", "seconds", None),
+    collecting("gc-threads-short", "trees", "gc_threads 2000 2 6 4", "us_per_thread", None),
+
+    collecting("mark-tree", "mark", "mark tree 16000000 3", "cpu_ns_per_object", "mark tree 3000000 3", env=ONE_MARKER),
+    collecting("mark-shuffled", "mark", "mark shuffled 8000000 3", "cpu_ns_per_object", None, env=ONE_MARKER),
+    collecting("mark-graph", "mark", "mark graph 2000000 3", "cpu_ns_per_object", "mark graph 600000 3", env=ONE_MARKER),
+    collecting("mark-list", "mark", "mark list 3000000 3", "cpu_ns_per_object", None, env=ONE_MARKER),
+    collecting("mark-array", "mark", "mark array 4000000 3", "cpu_ns_per_object", None, env=ONE_MARKER),
+    collecting("mark-mixed", "mark", "mark mixed 400000 3", "cpu_ns_per_object", None, env=ONE_MARKER),
+    collecting("mark-numbers", "mark", "mark numbers 2000000 5", "cpu_ns_per_object", None, env=ONE_MARKER),
+
+    allocating("replace-1k", "churn-1", "churn replace 1 1000 8000000", "cpu_ns_per_op", "churn replace 1 1000 1500000"),
+    allocating("replace-30k", "churn-1", "churn replace 1 30000 6000000", "cpu_ns_per_op", None),
+    allocating("replace-1m", "churn-1", "churn replace 1 1000000 4000000", "cpu_ns_per_op", None),
+    allocating("lifo", "churn-1", "churn lifo 1 10000 6000000", "cpu_ns_per_op", "churn lifo 1 10000 1500000"),
+    allocating("fifo", "churn-1", "churn fifo 1 10000 6000000", "cpu_ns_per_op", None),
+    allocating("batch", "churn-1", "churn batch 1 10000 6000000", "cpu_ns_per_op", None),
+    allocating("replace-2t", "churn-2", "churn replace 2 10000 3000000", "ns_per_op", "churn replace 2 10000 600000"),
+    allocating("batch-2t", "churn-2", "churn batch 2 10000 3000000", "ns_per_op", None),
+    allocating("larson-2t", "churn-2", "larson 2 5000 20 150000", "ns_per_op", None),
+    allocating("producer-consumer", "churn-2", "handover 30000", "ns_per_op", "handover 6000"),
+
+    allocating("large", "special", "large 16 3000", "cpu_us_per_op", None),
+    allocating("realloc-append", "special", "grow append 32 3", "cpu_seconds", None),
+    allocating("realloc-vectors", "special", "grow vectors 1000 30", "cpu_seconds", None),
+    allocating("short-threads", "special", "short_threads 6000 100", "us_per_thread", "short_threads 600 100"),
+    real("start-up", "special", "/bin/true", "ms_per_run", "/bin/true", package="coreutils", repeat=100),
+
+    real("python3", "programs", "python3 {real}/mix.py 60000 {records:20000}", "cpu_s", "python3 {real}/mix.py 12000 {records:3000}", package="python3"),
+    real("python3-malloc", "programs", "python3 {real}/mix.py 60000 {records:20000}", "cpu_s", None, package="python3", env={"PYTHONMALLOC": "malloc"}),
+    real("perl", "programs", "perl {real}/mix.pl 60000 {text:20000}", "cpu_s", None, package="perl"),
+    real("sqlite3", "programs", "sqlite3 :memory: -init {sql:60000} .exit", "cpu_s", "sqlite3 :memory: -init {sql:10000} .exit", package="sqlite3"),
+    real("lua5.4", "programs", "lua5.4 {real}/mix.lua 100000", "cpu_s", None, package="lua5.4"),
+    real("gawk", "programs", "gawk -f {real}/mix.awk {text:40000}", "cpu_s", None, package="gawk"),
+    real("gcc", "programs", "gcc -O2 -w -S -o - {c_source:70}", "cpu_s", None, package="gcc"),
+    real("g++", "programs", "g++ -std=c++17 -O1 -S -o - {cxx_source:2}", "cpu_s", None, package="g++"),
+    real("git", "programs", "bash {real}/history.sh {copy:repository:400}", "cpu_s", None, package="git"),
+    real("jq", "programs", "jq -c [.[]|select(.price>300)|{id,name,n:(.tags|length)}]|sort_by(.name)|group_by(.n)|map(length,.[0]) {records:20000}", "cpu_s", None, package="jq"),
+    real("xmllint", "programs", "xmllint --format {xml:40000}", "cpu_s", None, package="libxml2-utils"),
+    real("bash", "programs", "bash {real}/forks.sh 600", "cpu_s", None, package="bash"),
+    server("redis-server", "programs", "redis 120000", "cpu_s", None, package="redis-server", libc_first=True),
+    real("xz", "programs", "xz -T2 -3 --block-size=2MiB -c {text:120000}", "cpu_s", None, package="xz-utils"),
+    real("node", "programs", "node {real}/mix.js 6000 {records:10000}", "cpu_s", None, package="nodejs"),
+]

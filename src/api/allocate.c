@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api/allocate.c - allocation and freeing for programs.
+ *
+ * No call here tests whether the library runs: see "LAZY" in api/start.h. The hot paths are those
+ * of heap/alloc.h; what is added is zeroing. The whole slot is zeroed, not only what was asked for,
+ * so that the rest holds no stale pointer and is zero when gc_realloc() grows the object into it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <gleaner/gc.h>
+
+#include "api/start.h"
+#include "base/bits.h"
+#include "collect/layout.h"
+#include "heap/alloc.h"
+#include "heap/heap.h"
+#include "heap/size_class.h"
+
+static void *fail(int error)
+{
+    errno = error;
+    return NULL;
+}
+
+/* ---- Zeroed objects ------------------------------------------------------------------------- */
+
+/* `bytes` is a multiple of 16 and not 0. Straight stores that overlap: for small objects two to
+ * four times as fast as a call of memset(). */
+static inline void zero_slot(char *p, size_t bytes)
+{
+    if (bytes <= 32) {
+        memset(p, 0, 16);
+        memset(p + bytes - 16, 0, 16);
+    } else if (bytes <= 64) {
+        memset(p, 0, 32);
+        memset(p + bytes - 32, 0, 32);
+    } else if (bytes <= 128) {
+        memset(p, 0, 64);
+        memset(p + bytes - 64, 0, 64);
+    } else {
+        memset(p, 0, bytes);
+    }
+}
+
+static inline void *allocate_scanned(size_t size)
+{
+    if (GL_UNLIKELY(size > GL_SMALL_MAX)) {
+        return gl_heap_alloc(size, GL_KIND_SCANNED, true);
+    }
+    char *p = gl_alloc(size, GL_KIND_SCANNED);
+    if (GL_LIKELY(p != NULL)) {
+        zero_slot(p, gl_classes[gl_size_class(size)].bytes);
+    }
+    return p;
+}
+
+void *gc_malloc(size_t size)
+{
+    return allocate_scanned(size);
+}
+
+void *gc_calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    return gl_try_multiply(n, size, &bytes) ? allocate_scanned(bytes) : fail(ENOMEM);
+}
+
+void *gc_malloc_uncollectable(size_t size)
+{
+    return gl_heap_alloc(size, GL_KIND_UNCOLLECTABLE, true);
+}
+
+void *gc_aligned_alloc(size_t alignment, size_t size)
+{
+    if (!gl_is_power_of_two(alignment)) {
+        return fail(EINVAL);
+    }
+    if (alignment <= GL_GRANULE_BYTES) {
+        return allocate_scanned(size);
+    }
+    return gl_heap_alloc_aligned(alignment, size, GL_KIND_SCANNED);
+}
+
+/* ---- Typed objects -------------------------------------------------------------------------- */
+
+gc_layout *gc_layout_new(size_t size, const size_t offsets[], size_t n)
+{
+    if (!gl_start_ensure()) {
+        return fail(ENOMEM);
+    }
+    int error = 0;
+    gc_layout *layout = gl_layout_new(size, offsets, n, &error);
+    return layout ? layout : fail(error);
+}
+
+void *gc_malloc_typed(size_t size, const gc_layout *layout)
+{
+    return layout ? gl_heap_alloc_typed(size, layout->number) : fail(EINVAL);
+}
+
+/* ---- Objects without pointers --------------------------------------------------------------- */
+
+void *gc_malloc_atomic(size_t size)
+{
+    return gl_alloc(size, GL_KIND_ATOMIC);
+}
+
+char *gc_strndup(const char *s, size_t n)
+{
+    size_t length = strnlen(s, n);
+    char *copy = gl_alloc(length + 1, GL_KIND_ATOMIC);
+    if (copy) {
+        memcpy(copy, s, length);
+        copy[length] = '\0';
+    }
+    return copy;
+}
+
+char *gc_strdup(const char *s)
+{
+    size_t bytes = strlen(s) + 1;
+    char *copy = gl_alloc(bytes, GL_KIND_ATOMIC);
+    return copy ? memcpy(copy, s, bytes) : NULL;
+}
+
+/* ---- Other sizes, and the end --------------------------------------------------------------- */
+
+static void *resize(void *p, size_t size, const char *call)
+{
+    return p ? gl_heap_realloc(p, size, call) : allocate_scanned(size);
+}
+
+void *gc_realloc(void *p, size_t size)
+{
+    return resize(p, size, "gc_realloc");
+}
+
+void *gc_reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    return gl_try_multiply(n, size, &bytes) ? resize(p, bytes, "gc_reallocarray") : fail(ENOMEM);
+}
+
+void gc_free(void *p)
+{
+    if (p && GL_UNLIKELY(!gl_free(p, "gc_free"))) {
+        errno = EINVAL;
+    }
+}
+
+/* Objects are not counted in this version: the reference is gone from the caller's variable, and
+ * the next collection sees it. */
+void gc_del_reference(void *p)
+{
+    (void)p;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api/start.c - the start: options, heap, threads, collector, fork, exit.
+ *
+ * gl_start_state is the only shared state. A thread that comes while another one starts waits for
+ * it. A call from inside the start (the C library may allocate) gets what there is: the heap if it
+ * is ready, else failure. A start that fails leaves the state NEW, and the next call tries again.
+ */
+#include "api/start.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "api/init.h"
+#include "api/environment.h"
+#include "api/options.h"
+#include "api/stats.h"
+#include "base/syscall.h"
+#include "collect/collect.h"
+#include "heap/heap.h"
+#include "os/memory.h"
+#include "os/system.h"
+#include "os/threads.h"
+
+enum {
+    EXIT_TOOL_FAILURE = 125,
+    WAIT_NS = 10 * 1000 * 1000 /* then look whether the starting thread is still there */
+};
+
+gl_lock gl_api_lock = GL_LOCK_INIT(GL_RANK_API);
+volatile uint32_t gl_start_state;
+
+/* ---- Who starts ----------------------------------------------------------------------------- */
+
+/* In the child of a fork, the thread that was starting may not exist. */
+static bool is_thread_here(uint32_t tid)
+{
+    return gl_syscall3(SYS_tgkill, getpid(), (long)tid, 0) != -ESRCH;
+}
+
+typedef enum start_turn { TURN_MINE, TURN_INSIDE, TURN_DONE } start_turn;
+
+/* Waits until the library runs, or it is this thread's turn to start it. */
+static start_turn take_turn(void)
+{
+    uint32_t self = (uint32_t)gl_threads_tid();
+    for (;;) {
+        uint32_t state = gl_load32_acquire(&gl_start_state);
+        if (state == GL_START_READY) {
+            return TURN_DONE;
+        }
+        if (state == self) {
+            return TURN_INSIDE;
+        }
+        if (state == GL_START_NEW || !is_thread_here(state)) {
+            if (gl_cas32_full(&gl_start_state, state, self)) {
+                return TURN_MINE;
+            }
+            continue;
+        }
+        gl_futex_wait(&gl_start_state, state, WAIT_NS);
+    }
+}
+
+static void end_turn(int error)
+{
+    gl_store32_release(&gl_start_state, error ? GL_START_NEW : GL_START_READY);
+    gl_futex_wake(&gl_start_state, UINT32_MAX);
+}
+
+/* ---- Fork ----------------------------------------------------------------------------------- */
+
+/* Whether before_fork() found the library running; what comes after must match it. */
+static __thread bool is_fork_prepared;
+
+static void before_fork(void)
+{
+    uint32_t state = gl_load32_acquire(&gl_start_state);
+    if (state != GL_START_NEW && state != GL_START_READY) {
+        (void)gl_hook_start(); /* waits: a half-made heap must not be copied */
+    }
+    is_fork_prepared = gl_start_is_ready();
+    if (is_fork_prepared) {
+        gl_collect_before_fork();
+    }
+}
+
+static void after_fork_parent(void)
+{
+    if (is_fork_prepared) {
+        gl_collect_after_fork_parent();
+    }
+}
+
+static void after_fork_child(void)
+{
+    gl_lock_reset(&gl_api_lock);
+    gl_options_after_fork_child();
+    if (is_fork_prepared) {
+        gl_collect_after_fork_child();
+    }
+}
+
+/* Before the heap is made, so that no fork can copy half of one. */
+static bool register_fork_handlers(void)
+{
+    static bool is_registered; /* only the thread whose turn it is comes here */
+    if (!is_registered) {
+        is_registered = pthread_atfork(before_fork, after_fork_parent, after_fork_child) == 0;
+    }
+    return is_registered;
+}
+
+/* ---- The start ------------------------------------------------------------------------------ */
+
+static int read_options(const gc_config *config)
+{
+    gl_knobs knobs;
+    gl_option_faults faults = {0, 0};
+    gl_options_defaults(&knobs);
+    if (!gl_os_is_secure()) {
+        gl_options_read_environment(&knobs, gl_environment(), &faults);
+    }
+    if (config) {
+        gl_config_apply(config, &knobs, &faults);
+    }
+    if (!gl_options_accept(&knobs, &faults)) {
+        return EINVAL;
+    }
+    gl_options_commit(&knobs);
+    return 0;
+}
+
+void gl_start_apply_faults(void)
+{
+    if (gl_options.fail_after) {
+        gl_os_inject_commit_failure(gl_options.fail_after, true);
+    } else {
+        gl_os_inject_commit_failure(gl_options.fail_every, false);
+    }
+}
+
+static int start(const gc_config *config)
+{
+    int error = read_options(config);
+    if (error) {
+        return error;
+    }
+    gl_start_apply_faults();
+    if (!register_fork_handlers() || !gl_heap_init()) {
+        return ENOMEM;
+    }
+    gl_threads_init((int)gl_options.suspend_signal);
+    gl_collect_init();
+    return 0;
+}
+
+int gl_start_with_config(const gc_config *config, bool *is_running)
+{
+    start_turn turn = take_turn();
+    if (turn != TURN_MINE) {
+        *is_running = true;
+        return turn == TURN_DONE || gl_heap_is_ready() ? 0 : ENOMEM;
+    }
+    int saved = errno;
+    int error = start(config);
+    end_turn(error);
+    errno = saved;
+    return error;
+}
+
+bool gl_hook_start(void)
+{
+    bool is_running;
+    int error = gl_start_with_config(NULL, &is_running);
+    if (error == EINVAL) {
+        _exit(EXIT_TOOL_FAILURE); /* read_options() has said why */
+    }
+    return error == 0;
+}
+
+/* After main() and the handlers of atexit(), before the C library ends. Programs that leave by
+ * _exit(), or by a signal, leave no statistics. */
+__attribute__((destructor)) static void end(void)
+{
+    if (gl_start_is_ready()) {
+        gl_stats_write_file();
+    }
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* api/write.c - append a line to a file, without the C library: this runs inside malloc. */
+#include "api/write.h"
+
+#include <fcntl.h>
+
+#include "base/atomic.h"
+#include "base/syscall.h"
+
+enum { FILE_MODE = 0666 }; /* less the umask */
+
+static void complain(const char *path)
+{
+    static gl_word has_complained;
+    if (!gl_cas_full(&has_complained, 0, 1)) {
+        return;
+    }
+    gl_fmt line;
+    gl_fmt_init(&line);
+    gl_fmt_str(&line, "gleaner: warning: cannot write to '");
+    gl_fmt_str(&line, path);
+    gl_fmt_str(&line, "'\n");
+    gl_fmt_write(&line, 2);
+}
+
+void gl_write_append(const char *path, const gl_fmt *line)
+{
+    long fd = gl_syscall4(SYS_openat, AT_FDCWD, (long)path,
+                          O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, FILE_MODE);
+    if (gl_syscall_failed(fd)) {
+        complain(path);
+        return;
+    }
+    gl_fmt_write(line, (int)fd);
+    gl_syscall3(SYS_close, fd, 0, 0);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* api/write.h - append a line to a file. */
+#ifndef GL_API_WRITE_H
+#define GL_API_WRITE_H
+
+#include <stdbool.h>
+
+#include "base/fmt.h"
+
+/* Opens, appends the line with one write, closes: whatever the program does with descriptors
+ * (daemons close them all, shells hand them on) cannot disturb it. Makes the file if need be.
+ * The first time that a file cannot be opened, says so on stderr. Not a cancellation point;
+ * preserves errno. */
+void gl_write_append(const char *path, const gl_fmt *line);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd/elf.c - what an ELF file says of itself: machine, loader, static or not. */
+#include "cmd/cmd.h"
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What this command was compiled for, in the terms of e_ident: the native struct fits only files
+ * of the same width and order. */
+static bool is_native(const unsigned char *ident)
+{
+    const uint16_t one = 1;
+    unsigned char order = *(const unsigned char *)&one == 1 ? ELFDATA2LSB : ELFDATA2MSB;
+    unsigned char width = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    return ident[EI_CLASS] == width && ident[EI_DATA] == order;
+}
+
+static bool read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    return offset <= INT64_MAX && pread(fd, buffer, bytes, (off_t)offset) == (ssize_t)bytes;
+}
+
+/* The machine is at the same place in all files; only its byte order differs. */
+static uint16_t machine_of(const unsigned char *header)
+{
+    size_t at = offsetof(Elf64_Ehdr, e_machine);
+    unsigned first = header[at], second = header[at + 1];
+    return (uint16_t)(header[EI_DATA] == ELFDATA2MSB ? first << 8 | second : second << 8 | first);
+}
+
+/* A file without a loader of its own is static, unless it has a name for others to load it by: the
+ * loader itself does, and a static program that may lie anywhere does not. */
+static bool has_soname(int fd, const ElfW(Phdr) * dynamic)
+{
+    ElfW(Dyn) entry;
+    for (uint64_t at = 0; at + sizeof entry <= dynamic->p_filesz; at += sizeof entry) {
+        if (!read_at(fd, &entry, sizeof entry, dynamic->p_offset + at) || entry.d_tag == DT_NULL) {
+            return false;
+        }
+        if (entry.d_tag == DT_SONAME) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_segments(int fd, const ElfW(Ehdr) * header, gl_elf *elf)
+{
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        ElfW(Phdr) segment;
+        uint64_t at = header->e_phoff + (uint64_t)i * header->e_phentsize;
+        if (header->e_phentsize < sizeof segment || !read_at(fd, &segment, sizeof segment, at)) {
+            return;
+        }
+        if (segment.p_type == PT_INTERP) {
+            size_t bytes =
+                segment.p_filesz < sizeof elf->loader ? segment.p_filesz : sizeof elf->loader - 1;
+            if (read_at(fd, elf->loader, bytes, segment.p_offset)) {
+                elf->loader[bytes] = '\0';
+                elf->is_dynamic = true;
+            }
+        } else if (segment.p_type == PT_DYNAMIC && has_soname(fd, &segment)) {
+            elf->is_dynamic = true;
+        }
+    }
+}
+
+void gl_elf_read(int fd, gl_elf *elf)
+{
+    memset(elf, 0, sizeof *elf);
+    unsigned char start[sizeof(Elf32_Ehdr)];
+    if (!read_at(fd, start, sizeof start, 0) || memcmp(start, ELFMAG, SELFMAG) != 0) {
+        return;
+    }
+    elf->is_elf = true;
+    elf->width = start[EI_CLASS];
+    elf->order = start[EI_DATA];
+    elf->machine = machine_of(start);
+    ElfW(Ehdr) header;
+    if (is_native(start) && read_at(fd, &header, sizeof header, 0)) {
+        elf->has_headers = true;
+        read_segments(fd, &header, elf);
+    }
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os/memory.c - the space, and its pages, on Linux.
+ *
+ * The space is in one of two modes, chosen once:
+ *   unreserved  nothing is mapped but what is committed; fixed addresses far from where the system
+ *               places mappings; commit never replaces a mapping (MAP_FIXED_NOREPLACE)
+ *   reserved    one PROT_NONE mapping; commit and decommit replace parts of it
+ *
+ * Committed pages are ordinary private memory without MAP_NORESERVE, as malloc's are: with
+ * overcommit_memory=2 the system charges what is committed, and in mode 0 it refuses only a single
+ * request that exceeds all memory, as it would refuse malloc. The mappings get no name: that is a
+ * call more for each, and on kernels without it they merge all the same.
+ *
+ * No locks: the callers serialise. System calls are raw, for a preloaded library may replace mmap.
+ */
+#include "os/memory.h"
+
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/syscall.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define GIB ((size_t)1 << 30)
+
+/* Where fixed addresses are tried: above the shadow memory of AddressSanitizer, which ends a
+ * little above 16 TiB, and below 64 TiB, where no kernel places a mapping by itself before tens of
+ * TiB are in use. */
+#define BASE_LOWEST ((uintptr_t)0x100100000000)
+#define BASE_END ((uintptr_t)0x400000000000)
+
+enum { CANDIDATES = 16 };
+
+size_t gl_os_page_bytes = 4096;
+
+static uintptr_t space_start; /* written by gl_os_space_init() only */
+static size_t space_bytes;
+static bool is_reserved;
+
+/* Test hook. */
+static volatile gl_word inject_nth, inject_for_ever, inject_count;
+
+static bool try_map(uintptr_t start, size_t bytes, int protection, int flags, long *error)
+{
+    long r = gl_syscall6(SYS_mmap, (long)start, (long)bytes, protection,
+                         MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    *error = 0;
+    if (gl_syscall_failed(r)) {
+        *error = -r;
+        return false;
+    }
+    if ((uintptr_t)r == start)
+        return true;
+    /* A kernel before 4.17, or a tool such as valgrind, took the address for a wish. */
+    gl_syscall3(SYS_munmap, r, (long)bytes, 0);
+    *error = EEXIST;
+    return false;
+}
+
+static void unmap(uintptr_t start, size_t bytes)
+{
+    gl_syscall3(SYS_munmap, (long)start, (long)bytes, 0);
+}
+
+static bool is_page_free(uintptr_t at)
+{
+    long error;
+    if (!try_map(at, gl_os_page_bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE, &error))
+        return false;
+    unmap(at, gl_os_page_bytes);
+    return true;
+}
+
+/* True if nobody has a mapping in the range, as far as that can be told: under RLIMIT_AS the whole
+ * range cannot be mapped even for a moment, and then its ends stand for it. */
+static bool is_range_free(uintptr_t start, size_t bytes)
+{
+    long error;
+    if (try_map(start, bytes, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE, &error))
+        unmap(start, bytes);
+    else if (error != ENOMEM)
+        return false;
+    return is_page_free(start) && is_page_free(start + bytes - gl_os_page_bytes);
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): the kernel's random bytes must not be readable from our
+ * addresses, for the C library guards stacks with them. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static uint64_t random_seed(void)
+{
+    const unsigned char *bytes = (const unsigned char *)getauxval(AT_RANDOM);
+    uint64_t seed = (uint64_t)(uintptr_t)&bytes; /* the stack is at a random place, too */
+    for (int i = 0; bytes && i < 16; i++)
+        seed = (seed ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return seed;
+}
+
+static uintptr_t find_unreserved(size_t bytes)
+{
+    if (bytes > BASE_END - BASE_LOWEST)
+        return 0;
+    size_t n_slots = (BASE_END - BASE_LOWEST - bytes) / GIB + 1;
+    uint64_t state = random_seed();
+    for (int i = 0; i < CANDIDATES; i++) {
+        uintptr_t base = gl_round_up(BASE_LOWEST, GIB) + next_random(&state) % n_slots * GIB;
+        if (base + bytes <= BASE_END && is_range_free(base, bytes))
+            return base;
+    }
+    return 0;
+}
+
+static void keep_out_of_core_dumps(uintptr_t start, size_t bytes)
+{
+    gl_syscall3(SYS_madvise, (long)start, (long)bytes, MADV_DONTDUMP);
+}
+
+static uintptr_t find_reserved(size_t bytes)
+{
+    if (bytes > SIZE_MAX - GIB)
+        return 0;
+    long r = gl_syscall6(SYS_mmap, 0, (long)(bytes + GIB), PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (gl_syscall_failed(r))
+        return 0;
+    uintptr_t whole = (uintptr_t)r;
+    uintptr_t base = gl_round_up(whole, GIB);
+    if (base > whole)
+        unmap(whole, base - whole);
+    if (base + bytes < whole + bytes + GIB)
+        unmap(base + bytes, whole + GIB - base);
+    keep_out_of_core_dumps(base, bytes);
+    return base;
+}
+
+void *gl_os_space_init(size_t bytes)
+{
+    gl_check(space_start == 0, (void *)space_start);
+    gl_check(bytes > 0 && bytes % GIB == 0, NULL);
+    gl_os_page_bytes = getauxval(AT_PAGESZ);
+    uintptr_t base = find_unreserved(bytes);
+    if (base == 0) {
+        base = find_reserved(bytes);
+        is_reserved = base != 0;
+    }
+    if (base == 0)
+        return NULL;
+    space_start = base;
+    space_bytes = bytes;
+    return (void *)base;
+}
+
+void gl_os_space_range(uintptr_t *start, uintptr_t *end)
+{
+    *start = space_start;
+    *end = space_start + space_bytes;
+}
+
+static bool is_in_space(const void *start, size_t bytes)
+{
+    uintptr_t offset = (uintptr_t)start - space_start;
+    return offset < space_bytes && bytes <= space_bytes - offset &&
+           ((uintptr_t)start | bytes) % gl_os_page_bytes == 0;
+}
+
+static bool is_failure_injected(void)
+{
+    size_t nth = gl_load_relaxed(&inject_nth);
+    if (GL_LIKELY(nth == 0))
+        return false;
+    size_t count = gl_add_relaxed(&inject_count, 1) + 1;
+    return gl_load_relaxed(&inject_for_ever) ? count >= nth : count % nth == 0;
+}
+
+bool gl_os_commit(void *start, size_t bytes)
+{
+    gl_debug(is_in_space(start, bytes), start);
+    if (is_failure_injected())
+        return false;
+    long error;
+    return try_map((uintptr_t)start, bytes, PROT_READ | PROT_WRITE,
+                   is_reserved ? MAP_FIXED : MAP_FIXED_NOREPLACE, &error);
+}
+
+void gl_os_purge(void *start, size_t bytes)
+{
+    gl_debug(is_in_space(start, bytes), start);
+    if (gl_syscall3(SYS_madvise, (long)start, (long)bytes, MADV_DONTNEED) == 0)
+        return;
+    /* Locked in memory (mlockall): the pages stay, but must read as zero. */
+    __builtin_memset(start, 0, bytes);
+}
+
+bool gl_os_decommit(void *start, size_t bytes)
+{
+    gl_debug(is_in_space(start, bytes), start);
+    if (is_reserved) {
+        long error;
+        if (try_map((uintptr_t)start, bytes, PROT_NONE, MAP_FIXED | MAP_NORESERVE, &error)) {
+            keep_out_of_core_dumps((uintptr_t)start, bytes);
+            return true;
+        }
+    } else if (gl_syscall3(SYS_munmap, (long)start, (long)bytes, 0) == 0) {
+        return true;
+    }
+    gl_os_purge(start, bytes);
+    return false;
+}
+
+void gl_os_advise_huge(void *start, size_t bytes)
+{
+    gl_debug(is_in_space(start, bytes), start);
+    gl_syscall3(SYS_madvise, (long)start, (long)bytes, MADV_HUGEPAGE);
+}
+
+bool gl_os_is_mapped(const void *p)
+{
+    uintptr_t page = gl_round_down((uintptr_t)p, gl_os_page_bytes);
+    unsigned char residency;
+    long r = gl_syscall3(SYS_mincore, (long)page, 1, (long)&residency);
+    if (r == -ENOMEM)
+        return false;
+    if (r == 0 || r == -EAGAIN)
+        return true;
+    /* A filter of system calls refuses mincore. */
+    return gl_syscall3(SYS_msync, (long)page, (long)gl_os_page_bytes, MS_ASYNC) == 0;
+}
+
+void gl_os_inject_commit_failure(uint64_t nth, bool for_ever)
+{
+    gl_store_relaxed(&inject_count, 0);
+    gl_store_relaxed(&inject_for_ever, for_ever);
+    gl_store_relaxed(&inject_nth, nth);
+}

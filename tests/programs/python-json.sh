@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# what: python3, its own allocator and malloc: builds, writes and reads nested JSON documents
+# needs: /usr/bin/python3
+. "$(dirname "${BASH_SOURCE[0]}")/case.sh"
+
+workload() {
+    under /usr/bin/python3 "$scripts/py_json.py"
+    PYTHONMALLOC=malloc under -n 2 /usr/bin/python3 "$scripts/py_json.py"
+}
