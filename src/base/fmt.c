@@ -98,8 +98,7 @@ void gl_fmt_bytes(gl_fmt *f, uint64_t bytes)
         unit++;
     uint64_t whole = bytes >> (10 * unit);
     uint64_t rest = bytes & ((UINT64_C(1) << (10 * unit)) - 1);
-    /* A tenth, rounded down; the remainder is shortened first, so that the product fits. */
-    uint64_t tenth = ((rest >> (10 * (unit - 1))) * 10) >> 10;
+    uint64_t tenth = (rest * 10) >> (10 * unit); /* rest < 2^60: the product fits */
     gl_fmt_fixed(f, whole * 10 + tenth, 1);
     gl_fmt_str(f, units[unit]);
 }

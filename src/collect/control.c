@@ -8,6 +8,7 @@
 #include "collect/pacer.h"
 #include "collect/pauses.h"
 #include "collect/roots_mark.h"
+#include "heap/arena.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "os/system.h"
@@ -19,7 +20,7 @@ extern const char gl_malloc_layer_present
 static const uint64_t FLOOR_LINKED_BYTES = 4u << 20;
 static const uint64_t FLOOR_PRELOADED_BYTES = 32u << 20;
 
-enum { N_GENERATIONS = 3 };
+enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16 };
 
 static struct {
     gl_lock lock; /* of all below that is not atomic */
@@ -73,7 +74,8 @@ void gl_collect_init(void)
     }
     uint64_t limit = gl_options.memory_limit;
     uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
-    gl_pacer_init(&control.pacer, percent, floor, limit == UINT64_MAX ? default_limit() : limit);
+    gl_pacer_init(&control.pacer, percent, floor, limit == UINT64_MAX ? default_limit() : limit,
+                  gl_control_scans_process() ? BACKOFF_PRELOADED : 1);
     control.last_end_ns = gl_os_now_ns();
     gl_cycle_init();
     gl_collect_repace();
@@ -222,8 +224,13 @@ void gl_control_finished(const gl_cycle_report *r)
     control.full.candidates += r->candidates;
     control.full.duration_ns += r->duration_ns;
     gl_pauses_add(&control.pauses, r->pause_ns);
-    publish_trigger_locked(gl_pacer_learn(&control.pacer, &sample));
+    uint64_t trigger = gl_pacer_learn(&control.pacer, &sample);
+    publish_trigger_locked(trigger);
     gl_lock_release(&control.lock);
+    /* The heap will grow to the trigger again: what lies beyond that goes back. */
+    uint64_t growth = trigger > r->live_bytes ? trigger - r->live_bytes : 0;
+    gl_arena_purge(growth < SIZE_MAX - gl_options.retain_bytes ? growth + gl_options.retain_bytes
+                                                               : SIZE_MAX);
 }
 
 /* Do not try again at once: what hinders a thread from stopping may last. */

@@ -16,8 +16,8 @@
  * 2004; the batches are our measurement, doc/marking.md.) The stack is last in, first out: a FIFO
  * would grow with the width of the graph.
  *
- * An id says all that a scan needs: the first granule of the object, its length in granules, and
- * flags; no table is read when it is popped.
+ * An id says all that a scan needs: the address of the object, its length in words, and flags; no
+ * table is read when it is popped, and the id of an object inside one cache line is its span.
  *
  * STACK OVERFLOW. If the stack cannot grow, the object is marked, its block is flagged, and when the
  * stack is empty the marked objects of flagged blocks are scanned again.
@@ -39,24 +39,25 @@
 
 enum {
     BATCH_OBJECTS = 96, /* 64 to 128 are equal, 16 is twice slower */
-    SLICE_GRANULES = 128, /* larger objects are scanned 2 KiB at a time */
-    SLICE_SPANS = SLICE_GRANULES * GL_GRANULE_BYTES / 64 + 1,
+    WORDS_PER_SPAN = 8,
+    SLICE_WORDS = 256, /* larger objects are scanned 2 KiB at a time */
+    SLICE_SPANS = SLICE_WORDS / WORDS_PER_SPAN + 1,
     MAX_SPANS = 1024,
     TYPED_SPANS = 64,
-    WORDS_PER_SPAN = 8,
     MAX_CANDIDATES = MAX_SPANS * WORDS_PER_SPAN,
     STACK_FIRST_BYTES = 128 * 1024,
     STACK_KEEP_BYTES = 1024 * 1024
 };
 
-/* Ids. */
-#define ID_GRANULES_SHIFT 40
-#define ID_LEAF ((uint64_t)1 << 61)  /* pointer-free: marked, never pushed */
+/* Ids and spans: an address, a count of words above bit 48, and (ids only) flags above bit 60. A span
+ * is a row of words inside one cache line. */
+#define WORDS_SHIFT 48
+#define ADDRESS_MASK (((uint64_t)1 << WORDS_SHIFT) - 1)
+#define WORDS_MASK 0xfffu
+#define ID_LARGE ((uint64_t)1 << 61) /* the length is in the block's header */
 #define ID_TYPED ((uint64_t)1 << 62) /* scanned by its layout */
-#define ID_LARGE ((uint64_t)1 << 63) /* the length is in the block's header */
-
-/* A span is a row of words inside one cache line: address of the first, count above bit 56. */
-#define SPAN_COUNT_SHIFT 56
+#define ID_LEAF ((uint64_t)1 << 63)  /* pointer-free: marked, never pushed */
+#define ID_FLAGS (ID_LARGE | ID_TYPED | ID_LEAF)
 
 struct gl_marker {
     uint64_t *stack;
@@ -68,8 +69,7 @@ struct gl_marker {
     uint32_t n_spans[2];
     uint64_t spans[2][MAX_SPANS];
     uint64_t offsets[MAX_CANDIDATES]; /* of candidate words in the arena */
-    uint64_t *words[MAX_CANDIDATES];  /* their mark words, */
-    uint8_t bits[MAX_CANDIDATES];     /* the numbers of their bits, */
+    uint64_t bits[MAX_CANDIDATES];    /* where their mark bits are, counted from mark_bits, */
     uint64_t ids[MAX_CANDIDATES];     /* and their ids */
 };
 
@@ -81,8 +81,17 @@ static const uint64_t kind_flags[GL_N_KINDS] = {
 
 static inline uint64_t small_id(uint64_t block, uint32_t object, gl_desc desc, gl_kind kind)
 {
-    return ((block << (GL_BLOCK_SHIFT - GL_GRANULE_SHIFT)) + (uint64_t)object * desc.granules) |
-           (uint64_t)desc.granules << ID_GRANULES_SHIFT | kind_flags[kind];
+    uint64_t bytes = (uint64_t)desc.granules << GL_GRANULE_SHIFT;
+    return (gl_heap.base + (block << GL_BLOCK_SHIFT) + object * bytes) |
+           (bytes / sizeof(uintptr_t)) << WORDS_SHIFT | kind_flags[kind];
+}
+
+static inline uintptr_t id_address(uint64_t id) { return id & ADDRESS_MASK; }
+static inline size_t id_words(uint64_t id) { return id >> WORDS_SHIFT & WORDS_MASK; }
+
+static inline uint32_t block_of(uint64_t id)
+{
+    return (uint32_t)((id_address(id) - gl_heap.base) >> GL_BLOCK_SHIFT);
 }
 
 /* ---- The stack ------------------------------------------------------------------------------ */
@@ -148,8 +157,7 @@ static void push(gl_marker *m, uint64_t id)
         m->stack[m->top++] = id;
         return;
     }
-    uint32_t block = (uint32_t)((id & (((uint64_t)1 << ID_GRANULES_SHIFT) - 1)) >>
-                                (GL_BLOCK_SHIFT - GL_GRANULE_SHIFT));
+    uint32_t block = block_of(id);
     gl_heap.blocks[gl_heap.descs[block].granules ? block : gl_large_head(block)].flags |=
         GL_BLOCK_OVERFLOWED;
     m->has_overflowed = true;
@@ -158,35 +166,28 @@ static void push(gl_marker *m, uint64_t id)
 
 /* ---- Pop ------------------------------------------------------------------------------------ */
 
-static uintptr_t id_address(uint64_t id)
-{
-    return gl_heap.base + ((id & (((uint64_t)1 << ID_GRANULES_SHIFT) - 1)) << GL_GRANULE_SHIFT);
-}
-
 static uint32_t add_spans(uint64_t *spans, uint32_t n, uintptr_t start, uintptr_t end)
 {
     while (start < end) {
         uintptr_t line_end = (start | 63) + 1;
         uintptr_t stop = line_end < end ? line_end : end;
-        spans[n++] = start | (uint64_t)((stop - start) / sizeof(uintptr_t)) << SPAN_COUNT_SHIFT;
+        spans[n++] = start | (uint64_t)((stop - start) / sizeof(uintptr_t)) << WORDS_SHIFT;
         start = stop;
     }
     return n;
 }
 
-/* One slice of a long row of granules; the rest goes back on the stack. */
-static uint32_t add_slice(gl_marker *m, uint64_t *spans, uint32_t n, uint64_t id,
-                          size_t n_granules)
+/* One slice of a long row of words; the rest goes back on the stack. */
+static uint32_t add_slice(gl_marker *m, uint64_t *spans, uint32_t n, uint64_t id, size_t n_words)
 {
     uintptr_t start = id_address(id);
-    size_t now = n_granules < SLICE_GRANULES ? n_granules : SLICE_GRANULES;
-    if (n_granules > now) {
+    size_t now = n_words < SLICE_WORDS ? n_words : SLICE_WORDS;
+    if (n_words > now) {
         /* There is room: the slice was just popped. */
-        uint64_t rest = (id & ID_LARGE) ? id + now
-                                        : (id + now) - ((uint64_t)now << ID_GRANULES_SHIFT);
-        m->stack[m->top++] = rest;
+        uint64_t rest = id + now * sizeof(uintptr_t);
+        m->stack[m->top++] = (id & ID_LARGE) ? rest : rest - ((uint64_t)now << WORDS_SHIFT);
     }
-    return add_spans(spans, n, start, start + now * GL_GRANULE_BYTES);
+    return add_spans(spans, n, start, start + now * sizeof(uintptr_t));
 }
 
 /* The words of the object that the layout names, beginning with word `from`: up to `max` of them.
@@ -209,7 +210,7 @@ static size_t add_typed(uint64_t *spans, uint32_t max, uint32_t *n, const gl_obj
                 return word;
             }
             spans[(*n)++] = (object->start + word * sizeof(uintptr_t)) |
-                            (uint64_t)1 << SPAN_COUNT_SHIFT;
+                            (uint64_t)1 << WORDS_SHIFT;
         }
     }
     return n_words;
@@ -240,28 +241,37 @@ static uint32_t pop_special(gl_marker *m, uint64_t *spans, uint32_t n, uint64_t 
         scan_typed(m, id);
         return n;
     }
-    uintptr_t address = id_address(id);
-    uint32_t head = gl_large_head((uint32_t)((address - gl_heap.base) >> GL_BLOCK_SHIFT));
+    uint32_t head = gl_large_head(block_of(id));
     uintptr_t end = gl_block_start(head) + gl_heap.blocks[head].large_bytes;
-    return add_slice(m, spans, n, id, (end - address) / GL_GRANULE_BYTES);
+    return add_slice(m, spans, n, id, (end - id_address(id)) / sizeof(uintptr_t));
+}
+
+/* True if the object needs no more than its id to be scanned: no flags, and inside one line. */
+static inline bool is_span(uint64_t id)
+{
+    return (id & 63) / sizeof(uintptr_t) + (id >> WORDS_SHIFT) <= WORDS_PER_SPAN;
 }
 
 /* Takes up to a batch of objects from the stack. */
 static uint32_t pop_batch(gl_marker *m, uint64_t *spans)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < BATCH_OBJECTS && m->top > 0 && n <= MAX_SPANS - SLICE_SPANS; i++) {
-        uint64_t id = m->stack[--m->top];
-        size_t granules = (id >> ID_GRANULES_SHIFT) & 0xfff;
-        if (GL_UNLIKELY(id & (ID_TYPED | ID_LARGE))) {
-            n = pop_special(m, spans, n, id);
-        } else if (GL_UNLIKELY(granules > SLICE_GRANULES)) {
-            n = add_slice(m, spans, n, id, granules);
-        } else {
-            uintptr_t start = id_address(id);
-            n = add_spans(spans, n, start, start + granules * GL_GRANULE_BYTES);
+    uint32_t n_left = BATCH_OBJECTS;
+    const uint64_t *stack = m->stack;
+    size_t top = m->top; /* in a register through the rows of small objects */
+    while (n_left > 0 && top > 0 && n <= MAX_SPANS - SLICE_SPANS) {
+        uint64_t id = stack[--top];
+        n_left--;
+        if (GL_LIKELY(is_span(id))) {
+            spans[n++] = id;
+            continue;
         }
+        m->top = top;
+        n = id & ID_FLAGS ? pop_special(m, spans, n, id)
+                          : add_slice(m, spans, n, id, id_words(id));
+        top = m->top;
     }
+    m->top = top;
     return n;
 }
 
@@ -279,18 +289,19 @@ scan(gl_marker *m, const uint64_t *spans, uint32_t n_spans, const uint64_t *next
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_spans; i++) {
         if (i < n_next) {
-            __builtin_prefetch((const void *)(next[i] << 8 >> 8));
+            __builtin_prefetch((const void *)id_address(next[i]));
         }
-        const uintptr_t *word = (const uintptr_t *)(spans[i] << 8 >> 8);
         /* Last first: the first field is then popped first, which is the order of allocation. */
-        for (uint32_t k = (uint32_t)(spans[i] >> SPAN_COUNT_SHIFT); k-- > 0;) {
-            uintptr_t offset = word[k] - base;
+        const uintptr_t *first = (const uintptr_t *)id_address(spans[i]);
+        const uintptr_t *word = first + (spans[i] >> WORDS_SHIFT);
+        do {
+            uintptr_t offset = *--word - base;
             offsets[n] = offset;
             n += offset < used;
-        }
+        } while (word > first);
     }
     for (uint32_t i = n_spans; i < n_next; i++) {
-        __builtin_prefetch((const void *)(next[i] << 8 >> 8));
+        __builtin_prefetch((const void *)id_address(next[i]));
     }
     return n;
 }
@@ -305,18 +316,17 @@ static void mark_large(gl_marker *m, uint32_t block)
         return;
     }
     header->is_marked = 1;
-    uint64_t first = (uint64_t)head << (GL_BLOCK_SHIFT - GL_GRANULE_SHIFT);
     if (header->kind == GL_KIND_TYPED) {
-        push(m, first | ID_TYPED);
+        push(m, gl_block_start(head) | ID_TYPED);
     } else if (gl_kind_is_scanned((gl_kind)header->kind)) {
-        push(m, first | ID_LARGE);
+        push(m, gl_block_start(head) | ID_LARGE);
     }
 }
 
 static uint32_t resolve(gl_marker *m, uint32_t n_offsets)
 {
     const gl_desc *descs = gl_heap.descs;
-    uint64_t *mark_bits = gl_heap.mark_bits;
+    const uint64_t *mark_bits = gl_heap.mark_bits;
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_offsets; i++) {
         uint64_t offset = m->offsets[i];
@@ -329,10 +339,9 @@ static uint32_t resolve(gl_marker *m, uint32_t n_offsets)
             continue;
         }
         uint32_t object = gl_object_number(desc, (uint32_t)(offset & (GL_BLOCK_BYTES - 1)));
-        uint64_t *word = mark_bits + block * GL_BITMAP_STRIDE + object / 64;
-        __builtin_prefetch(word, 1);
-        m->words[n] = word;
-        m->bits[n] = (uint8_t)(object % 64);
+        uint64_t bit = block * (GL_BITMAP_STRIDE * 64) + object;
+        __builtin_prefetch(&mark_bits[bit / 64], 1);
+        m->bits[n] = bit;
         m->ids[n] = small_id(block, object, desc, gl_bin_kind(desc.bin));
         n++;
     }
@@ -344,9 +353,10 @@ static uint32_t resolve(gl_marker *m, uint32_t n_offsets)
 static void mark_without_room(gl_marker *m, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t bit = (uint64_t)1 << m->bits[i];
-        bool is_new = !(*m->words[i] & bit);
-        *m->words[i] |= bit;
+        uint64_t *word = &gl_heap.mark_bits[m->bits[i] / 64];
+        uint64_t bit = (uint64_t)1 << (m->bits[i] % 64);
+        bool is_new = !(*word & bit);
+        *word |= bit;
         if (is_new && !(m->ids[i] & ID_LEAF)) {
             push(m, m->ids[i]);
         }
@@ -359,17 +369,18 @@ static void mark(gl_marker *m, uint32_t n)
         mark_without_room(m, n);
         return;
     }
-    uint64_t *stack = m->stack;
-    size_t top = m->top;
+    uint64_t *mark_bits = gl_heap.mark_bits;
+    uint64_t *top = m->stack + m->top;
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t word = *m->words[i];
-        uint64_t bit = m->bits[i];
+        uint64_t *word = &mark_bits[m->bits[i] / 64];
+        uint64_t old = *word;
+        uint64_t shift = m->bits[i] % 64;
         uint64_t id = m->ids[i];
-        *m->words[i] = word | (uint64_t)1 << bit;
-        stack[top] = id;
-        top += ~(word >> bit) & ~(id >> 61) & 1;
+        *word = old | (uint64_t)1 << shift;
+        *top = id;
+        top += ~(old >> shift | id >> 63) & 1;
     }
-    m->top = top;
+    m->top = (size_t)(top - m->stack);
 }
 
 static void scan_spans_at_once(gl_marker *m, const uint64_t *spans, uint32_t n)
@@ -400,8 +411,7 @@ static void rescan_block(gl_marker *m, uint32_t block)
     gl_block *header = &gl_heap.blocks[block];
     header->flags &= (uint8_t)~GL_BLOCK_OVERFLOWED;
     if (!desc.granules) {
-        push(m, (uint64_t)block << (GL_BLOCK_SHIFT - GL_GRANULE_SHIFT) |
-                    (header->kind == GL_KIND_TYPED ? ID_TYPED : ID_LARGE));
+        push(m, gl_block_start(block) | (header->kind == GL_KIND_TYPED ? ID_TYPED : ID_LARGE));
         drain_stack(m);
         return;
     }

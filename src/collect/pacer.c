@@ -2,13 +2,15 @@
 /* collect/pacer.c - see pacer.h for the rules. */
 #include "collect/pacer.h"
 
-enum { BACKOFF_MAX = 16, PEAK_DECAY = 8, LIMIT_ROOM = 16 };
+enum { PEAK_DECAY = 8, LIMIT_ROOM = 16 };
 
-void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes)
+void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes,
+                   uint64_t max_backoff)
 {
     pacer->percent = percent;
     pacer->floor_bytes = floor_bytes;
     pacer->limit_bytes = limit_bytes;
+    pacer->max_backoff = max_backoff;
     pacer->backoff = 1;
     pacer->peak_bytes = 0;
     pacer->live_bytes = 0;
@@ -50,7 +52,7 @@ static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
     int is_costly = s->collector_ns > share_base / 20;
     int is_rich = reclaimed > s->before_bytes / 4;
     if (is_meagre || (is_costly && !is_rich)) {
-        p->backoff = p->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : p->backoff * 2;
+        p->backoff = p->backoff * 2 > p->max_backoff ? p->max_backoff : p->backoff * 2;
     } else if (is_rich && p->backoff > 1) {
         p->backoff /= 2;
     }

@@ -6,10 +6,10 @@
  * After a collection with L bytes live, the next starts at max(floor, P * (1 + percent * f / 100)),
  * where P is the larger of L and a recent peak of L that decays by an eighth per collection (a
  * program whose live data breathes is not collected at each breath), and f is the backoff: it
- * doubles, up to 16, whenever a collection reclaims less than an eighth of the heap or the
+ * doubles, up to max_backoff, whenever a collection reclaims less than an eighth of the heap or the
  * collector's share of time exceeds a twentieth while it reclaims less than a quarter, and halves
  * when a collection reclaims more than a quarter. So a program that frees everything itself pays for
- * a few collections in its whole life. The soft limit caps the trigger, unless the collector already
+ * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps the trigger, unless the collector already
  * takes half of the time.
  */
 #ifndef GL_COLLECT_PACER_H
@@ -22,8 +22,9 @@ typedef struct gl_pacer {
     uint64_t percent;      /* 0: no automatic collection */
     uint64_t floor_bytes;  /* the smallest trigger */
     uint64_t limit_bytes;  /* soft limit; UINT64_MAX: none */
+    uint64_t max_backoff;  /* 1 (no backoff) or a power of two */
     /* State. */
-    uint64_t backoff;      /* 1 to 16 */
+    uint64_t backoff;      /* 1 to max_backoff */
     uint64_t peak_bytes;
     uint64_t live_bytes;   /* after the last collection */
 } gl_pacer;
@@ -36,7 +37,8 @@ typedef struct gl_pacer_sample {
     uint64_t program_ns;      /* from the end of the collection before to its start */
 } gl_pacer_sample;
 
-void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes);
+void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes,
+                   uint64_t max_backoff);
 
 /* The trigger in bytes in use; UINT64_MAX: none. */
 uint64_t gl_pacer_trigger(const gl_pacer *pacer);

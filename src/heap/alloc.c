@@ -242,7 +242,7 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call)
         if (bytes > GL_SMALL_MAX && gl_large_try_resize(object.start, bytes)) {
             return p;
         }
-    } else if (bytes <= object.bytes && bytes >= object.bytes / 2 && bytes <= GL_SMALL_MAX) {
+    } else if (bytes + (bytes > GL_SLACK_ABOVE) <= object.bytes && bytes >= object.bytes / 2) {
         if (gl_kind_is_zeroed(object.kind)) {
             /* What is cut off must read as zero if the object grows again. */
             memset((char *)p + bytes, 0, object.bytes - bytes);

@@ -269,12 +269,24 @@ static bool try_append(uint32_t n)
     return true;
 }
 
+/* True if somebody has mapped a page of the block: any, for mappings need not begin with it. */
+static bool is_partly_mapped(uint32_t block)
+{
+    uintptr_t start = gl_block_start(block);
+    for (uintptr_t at = start; at < start + GL_BLOCK_BYTES; at += gl_os_page_bytes) {
+        if (gl_os_is_mapped((void *)at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Steps over a foreign mapping at the end of the arena, if there is one. */
 static bool try_skip_hole(uint32_t n)
 {
     uint32_t skip = 0;
     for (uint32_t b = 0; b < n && b < MAX_STEP_BLOCKS; b++) {
-        if (gl_os_is_mapped((void *)gl_block_start(arena.n_blocks + b))) {
+        if (is_partly_mapped(arena.n_blocks + b)) {
             skip = b + 1;
         }
     }
@@ -346,7 +358,9 @@ uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
             block = find_run((uint32_t)padded);
         }
         if (block) {
-            start = (uint32_t)gl_round_up(block, align_blocks);
+            /* Of the address, not of the number: the base is aligned to 1 GiB only. */
+            uint64_t base = gl_heap.base >> GL_BLOCK_SHIFT;
+            start = (uint32_t)(gl_round_up(base + block, align_blocks) - base);
             *is_zero = !cut(block, start, n);
         }
     }
@@ -362,7 +376,13 @@ void gl_arena_give(uint32_t block, uint32_t n)
     memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
     arena.held_blocks -= n;
     insert_joined(block, n, true);
+    gl_lock_release(&gl_arena_lock);
+}
+
+void gl_arena_trim(void)
+{
     size_t keep = gl_options.retain_bytes + gl_load_relaxed(&gl_heap.in_use_bytes) / 2;
+    gl_lock_acquire(&gl_arena_lock);
     if (arena.dirty_blocks << GL_BLOCK_SHIFT > keep) {
         purge_locked(keep / 2);
     }

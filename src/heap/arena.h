@@ -15,12 +15,17 @@ extern gl_lock gl_arena_lock;
 /* Finds address space, lays out the tables and commits a first piece. False: no memory. */
 bool gl_arena_init(void);
 
-/* A run of `n` blocks that starts at a multiple of `align_blocks` (a power of two). *is_zero tells
- * whether its memory is known to be zero. 0: no memory, or the hard limit. */
+/* A run of `n` blocks whose address is a multiple of `align_blocks` blocks (a power of two). *is_zero
+ * tells whether its memory is known to be zero. 0: no memory, or the hard limit. */
 uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero);
 
 /* Gives blocks back; their descriptors become FREE. */
 void gl_arena_give(uint32_t block, uint32_t n);
+
+/* After blocks were given back because the program freed: if more free memory is resident than is
+ * worth keeping (option retain_bytes and half of what is in use), half of that goes to the system.
+ * Not called when a collection gives blocks back: the program will want them again soon. */
+void gl_arena_trim(void);
 
 /* Lengthens the run that ends before `block + have` by `more` blocks, in place. *is_zero speaks of
  * the new blocks. */

@@ -180,7 +180,8 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
 
 /* ---- Putting back --------------------------------------------------------------------------- */
 
-static void put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
+/* Returns true if that released a block. */
+static bool put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
 {
     uintptr_t offset = slot - gl_heap.base;
     uint32_t block = (uint32_t)(offset >> GL_BLOCK_SHIFT);
@@ -194,7 +195,7 @@ static void put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
     *word |= bit;
     header->n_free++;
     if (header->flags & GL_BLOCK_UNSWEPT) {
-        return;
+        return false;
     }
     if (!(header->flags & GL_BLOCK_LISTED)) {
         push(&b->partial, block, GL_BLOCK_LISTED);
@@ -204,15 +205,21 @@ static void put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
     if (is_whole(header) && (b->partial != block || header->next)) {
         unlink(&b->partial, block, GL_BLOCK_LISTED);
         release_block(bin, block);
+        return true;
     }
+    return false;
 }
 
 void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n)
 {
     gl_bin *b = &gl_bins[bin];
     gl_debug(gl_lock_is_held(&b->lock), NULL);
+    bool has_released = false;
     for (uint32_t i = 0; i < n; i++) {
-        put_one(b, bin, slots[i]);
+        has_released |= put_one(b, bin, slots[i]);
+    }
+    if (has_released) {
+        gl_arena_trim();
     }
     size_t bytes = (size_t)n * gl_classes[gl_bin_class(bin)].bytes;
     gl_add_relaxed(&gl_heap.in_use_bytes, (size_t)0 - bytes);

@@ -106,6 +106,7 @@ bool gl_large_free(uintptr_t start)
         return false;
     }
     gl_large_release(head);
+    gl_arena_trim();
     return true;
 }
 
@@ -149,6 +150,9 @@ bool gl_large_try_resize(uintptr_t start, size_t bytes)
     if (gl_kind_is_zeroed((gl_kind)header->kind) && new_bytes > old_bytes) {
         /* The rest of the old last block may hold what an earlier, longer life left there. */
         clear(start + old_bytes, (new_bytes < had_bytes ? new_bytes : had_bytes) - old_bytes);
+    } else if (gl_kind_is_zeroed((gl_kind)header->kind)) {
+        /* What is cut off must read as zero if the object grows again. */
+        memset((char *)start + bytes, 0, new_bytes - bytes);
     }
     header->large_bytes = new_bytes;
     if (want < have) {

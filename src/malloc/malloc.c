@@ -121,13 +121,21 @@ GL_MALLOC_PUBLIC void cfree(void *p)
     }
 }
 
+/* Some programs (redis) ask at every allocation and free: a small object is answered from its
+ * descriptor, if the state byte says that one begins there. NULL is outside the heap. */
 GL_MALLOC_PUBLIC size_t malloc_usable_size(void *p)
 {
-    gl_object object;
-    if (p == NULL || !gl_heap_find_exact((uintptr_t)p, &object)) {
-        return 0;
+    uintptr_t offset = (uintptr_t)p - gl_heap.base;
+    uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+    if (granule < gl_heap.used_bytes >> GL_GRANULE_SHIFT &&
+        gl_heap.state[granule] != GL_STATE_FREE) {
+        size_t granules = gl_heap.descs[offset >> GL_BLOCK_SHIFT].granules;
+        if (GL_LIKELY(granules != 0)) {
+            return granules << GL_GRANULE_SHIFT;
+        }
     }
-    return object.bytes;
+    gl_object object;
+    return gl_heap_find_exact((uintptr_t)p, &object) ? object.bytes : 0;
 }
 
 /* ---- Aligned --------------------------------------------------------------------------------- */

@@ -15,8 +15,8 @@
 /* Seen by the whole process: the library is compiled with everything else hidden. */
 #define GL_MALLOC_PUBLIC __attribute__((visibility("default")))
 
-/* The layers below look, by a weak reference, whether this one is in the library: then malloc of the
- * process is ours. */
+/* The layers below look, by a weak reference, whether this one is in the library: then malloc of
+ * the process is ours. */
 extern const char gl_malloc_layer_present;
 
 /* Aligned memory for a power of two; any size. NULL with ENOMEM. */

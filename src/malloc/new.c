@@ -11,9 +11,11 @@
  * NO MEMORY. A throwing form asks std::get_new_handler() for a handler and calls it, again and
  * again; without one it throws std::bad_alloc. Both functions belong to the C++ library that the
  * program has loaded: found by weak references, or, if it came later by dlopen(), by asking the
- * loader. A nothrow form must turn an exception of the handler into NULL, which needs a catch: once
- * it has no memory it hands over to the nothrow operator of the C++ library, which calls the
- * throwing form here and catches. Compiled with -fexceptions, so that exceptions pass through.
+ * loader. (A static link takes nothing from an archive for a weak reference: there the program is
+ * linked with -Wl,-u,_ZSt15get_new_handlerv,-u,_ZSt17__throw_bad_allocv.) A nothrow form must turn
+ * an exception of the handler into NULL, which needs a catch: once it has no memory it hands over
+ * to the nothrow operator of the C++ library, which calls the throwing form here and catches.
+ * Compiled with -fexceptions, so that exceptions pass through.
  */
 #include "malloc/malloc.h"
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "os/regions.h"
+
 /* Enlarges a table that has a mapping of its own; NULL and 0 bytes: a new one. The new part is
  * zero. The sizes are rounded up to pages. NULL if memory is short: the old table stays valid. */
 void *gl_os_table_grow(void *table, size_t old_bytes, size_t new_bytes);
@@ -34,6 +36,17 @@ uint64_t gl_os_parse_dec(const char **at);
 uint64_t gl_os_parse_hex(const char **at);
 
 bool gl_os_starts_with(const char *text, const char *prefix);
+
+/* One line of /proc/self/maps, with a newline at its end (here so that tests can bring their own). */
+gl_region gl_regions_parse(const char *line);
+
+/* Test hook: what gl_regions_present() may use from now on. */
+typedef enum gl_presence_source {
+    GL_PRESENCE_SCAN,    /* whatever there is: PAGEMAP_SCAN first */
+    GL_PRESENCE_ENTRIES, /* /proc/self/pagemap */
+    GL_PRESENCE_NONE     /* as if it could not be opened */
+} gl_presence_source;
+void gl_regions_inject_source(gl_presence_source source);
 
 /* The memory limit as gl_os_cgroup_limit_bytes() finds it, from the text of a /proc/PID/cgroup
  * file and the place where the hierarchies are mounted (so that tests can bring their own). */

@@ -45,8 +45,9 @@ enum {
 typedef void piece_fn(uintptr_t start, uintptr_t end, void *arg);
 
 static int kept_descriptor = -1;
-static bool has_no_scan;     /* this kernel has no PAGEMAP_SCAN */
-static bool has_no_guard;    /* nor the category of guard pages */
+static bool has_no_scan;  /* this kernel has no PAGEMAP_SCAN */
+static bool has_no_guard; /* nor the category of guard pages */
+static bool is_cut_off;   /* test hook: as if nothing could be opened */
 
 void gl_regions_present_begin(void)
 {
@@ -166,13 +167,20 @@ void gl_regions_present(uintptr_t start, uintptr_t end, bool is_safe_to_touch, p
                         void *arg)
 {
     int fd = kept_descriptor >= 0 ? kept_descriptor : gl_os_open("/proc/self/pagemap", 0);
-    if (fd >= 0) {
+    if (fd >= 0 && !is_cut_off) {
         start = scan(fd, start, end, fn, arg);
         if (start < end)
             start = read_entries(fd, start, end, fn, arg);
-        if (fd != kept_descriptor)
-            gl_os_close(fd);
     }
+    if (fd >= 0 && fd != kept_descriptor)
+        gl_os_close(fd);
     if (start < end && is_safe_to_touch)
         fn(start, end, arg);
+}
+
+void gl_regions_inject_source(gl_presence_source source)
+{
+    has_no_scan = source != GL_PRESENCE_SCAN;
+    has_no_guard = false;
+    is_cut_off = source == GL_PRESENCE_NONE;
 }

@@ -80,7 +80,7 @@ static void skip_field(const char **at)
 }
 
 /* "start-end rwxp offset major:minor inode   name", with a newline at the end. */
-static gl_region parse_line(const char *line)
+gl_region gl_regions_parse(const char *line)
 {
     gl_region region = {0};
     const char *at = line;
@@ -112,7 +112,7 @@ static long take_lines(gl_regions *regions, size_t length)
     for (size_t i = 0; i < length; i++) {
         if (text[i] != '\n')
             continue;
-        if (!add_outside_space(regions, parse_line(text + line)))
+        if (!add_outside_space(regions, gl_regions_parse(text + line)))
             return -1;
         line = i + 1;
     }

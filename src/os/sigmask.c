@@ -11,7 +11,7 @@
 #include <signal.h>
 
 #include "base/syscall.h"
-#include "os/threads.h"
+#include "os/threads_internal.h"
 
 enum {
     KERNEL_SIGSET_BYTES = 8,
@@ -21,9 +21,7 @@ enum {
 
 static uint64_t bit_of(int signal) { return signal > 0 ? UINT64_C(1) << (signal - 1) : 0; }
 
-#define EXPORTED __attribute__((visibility("default")))
-
-EXPORTED int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
     uint64_t wanted = 0;
     if (set) {
@@ -38,9 +36,16 @@ EXPORTED int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *re
     return (int)-r;
 }
 
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+    return gl_threads_sigmask(how, set, old);
+}
+
 EXPORTED int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
 {
-    int error = pthread_sigmask(how, set, old);
+    int error = gl_threads_sigmask(how, set, old);
     if (error == 0)
         return 0;
     errno = error;

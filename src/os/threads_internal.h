@@ -11,6 +11,7 @@
 #ifndef GL_OS_THREADS_INTERNAL_H
 #define GL_OS_THREADS_INTERNAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ void gl_stop_wait(uint32_t epoch);
 void gl_stop_handler(void *signal_context);
 
 void gl_stop_after_fork(void);
+
+/* What pthread_sigmask does in a program that has this library: as the C library's, but the suspend
+ * signal stays open. Returns the error number. */
+int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old);
 
 /* Installs the handler if it is not there (any more): a program may have reset all signals. */
 void gl_threads_ensure_handler(void);

@@ -177,21 +177,37 @@ START_TEST(interior_pointers_count)
 }
 END_TEST
 
-/* C allows such a pointer, and a loop that runs to the end may have no other. */
+/* C allows such a pointer, and a loop that runs to the end may have no other. Up to 128 bytes, where
+ * objects lie side by side, the address may also be the start of a neighbour, and then counts for
+ * that one only; so every second object is freed, and pointers to others are left out. */
 START_TEST(one_past_the_end_counts)
 {
-    static char *past[MANY];
-    static uintptr_t start[MANY];
+    enum { N = 100 };
+    static char *past[N];
+    static uintptr_t start[N];
     const size_t sizes[] = {1, 16, 24, 32, 64, 112, 128, 129, 256, 1024, 4096, 20000, 65536, 1 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        for (size_t j = 0; j < 50; j++) {
+        size_t n = 0, n_alive = 0;
+        for (size_t j = 0; j < N; j++) {
             char *p = gc_malloc(sizes[i]);
             past[j] = p + sizes[i];
             start[j] = hide(p);
         }
+        for (size_t j = 0; j < N; j += 2) {
+            gc_free(reveal(start[j]));
+            past[j] = NULL;
+        }
+        for (size_t j = 1; j < N; j += 2) {
+            void *owner = gc_base(past[j]);
+            if (!owner || owner == reveal(start[j])) {
+                start[n++] = start[j];
+            }
+        }
         gc_keep_alive(past); /* they are in memory now */
         gc_collect();
-        ck_assert_uint_eq(count_alive(start, 50), 50);
+        n_alive = count_alive(start, n);
+        ck_assert_msg(n_alive == n, "size %zu: %zu of %zu", sizes[i], n_alive, n);
+        ck_assert_uint_ge(n, 20);
     }
 }
 END_TEST

@@ -68,6 +68,16 @@ size_t count_alive(const uintptr_t *hidden, size_t n)
     return n_alive;
 }
 
+bool is_all_zero(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- The process ----------------------------------------------------------------------------- */
 
 bool is_malloc_ours(void)

@@ -51,6 +51,8 @@ void make_garbage(batch *b, void *(*make)(size_t size), size_t size);
 /* How many of the hidden objects are still allocated. */
 size_t count_alive(const uintptr_t *hidden, size_t n);
 
+bool is_all_zero(const char *p, size_t n);
+
 /* ---- The process ----------------------------------------------------------------------------- */
 
 /* True if malloc() and gc_malloc() share a heap: this program is linked with libgleaner-malloc, or

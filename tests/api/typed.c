@@ -51,9 +51,7 @@ START_TEST(typed_objects_are_zeroed_and_tracked)
             char *p = gc_malloc_typed(n * sizeof(node), layout);
             ck_assert_ptr_nonnull(p);
             ck_assert_int_eq(gc_is_tracked(p), 1);
-            for (size_t i = 0; i < gc_sizeof(p); i++) {
-                ck_assert_int_eq(p[i], 0);
-            }
+            ck_assert(is_all_zero(p, gc_sizeof(p)));
             memset(p, 0xff, gc_sizeof(p));
             gc_free(p);
         }

@@ -31,7 +31,7 @@ try() {
     program=$1
     shift
     timeout -k 5 120 "$here/$program" "$@" || fails "$program with glibc: status $?"
-    for way in malloc: collect:trigger_bytes=256k collect:trigger_bytes=1m:clobber=1:verify=1; do
+    for way in malloc: collect:trigger_bytes=64k collect:stress_every=97:clobber=1:verify=1; do
         preloaded "${way%%:*}" "${way#*:}" "$here/$program" "$@" ||
             fails "$program, mode and options $way: status $?"
     done
