@@ -40,8 +40,10 @@ __attribute__((noinline)) static void clear_stack(void)
 
 void call_deep(void (*fn)(void *arg), void *arg)
 {
+    gc_disable();
     descend(fn, arg, DEPTH);
     clear_stack();
+    gc_enable();
 }
 
 static void make_batch(void *arg)

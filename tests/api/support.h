@@ -36,7 +36,8 @@ static inline void *reveal(uintptr_t hidden)
 }
 
 /* Calls fn(arg) some frames further down, so that what it leaves on the stack is out of the way,
- * and overwrites that part of the stack. */
+ * and overwrites that part of the stack. Meanwhile automatic collection is off: what fn makes is
+ * still there when it returns, also where the environment makes collections frequent. */
 void call_deep(void (*fn)(void *arg), void *arg);
 
 typedef struct batch {
