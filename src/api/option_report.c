@@ -75,7 +75,9 @@ static bool contains(const char *text, size_t text_length, const char *part, siz
     return false;
 }
 
-uint32_t gl_option_distance(gl_slice a, const char *b)
+/* How many letters must be inserted, removed or replaced to make one of the other, not minding case
+ * (Levenshtein); 0 if one contains the other and is long enough for that to mean something. */
+static uint32_t distance_of(gl_slice a, const char *b)
 {
     size_t n = a.length, m = strlen(b);
     if (n > COMPARED_MAX || m > COMPARED_MAX) {
@@ -107,14 +109,14 @@ static void add_near_names(gl_fmt *line, gl_slice key, bool is_variable)
 {
     uint32_t nearest = NEAR_DISTANCE + 1;
     for (size_t i = 0; i < gl_n_knobs; i++) {
-        uint32_t distance = gl_option_distance(key, gl_knob_table[i].name);
+        uint32_t distance = distance_of(key, gl_knob_table[i].name);
         nearest = distance < nearest ? distance : nearest;
     }
     /* Three wrong letters out of four are not near. */
     bool is_any_near = nearest <= NEAR_DISTANCE && (nearest == 0 || 2 * nearest <= key.length);
     gl_fmt_str(line, is_any_near ? "; near:" : "; there are:");
     for (size_t i = 0; i < gl_n_knobs; i++) {
-        if (!is_any_near || gl_option_distance(key, gl_knob_table[i].name) == nearest) {
+        if (!is_any_near || distance_of(key, gl_knob_table[i].name) == nearest) {
             gl_fmt_str(line, " ");
             add_name(line, gl_knob_table[i].name, is_variable);
         }

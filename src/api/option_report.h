@@ -34,8 +34,4 @@ typedef struct gl_option_given {
 /* Writes one line to stderr. */
 void gl_option_report(const gl_option_given *given, gl_option_fault fault);
 
-/* How many letters must be inserted, removed or replaced to make one of the other, not minding
- * case (Levenshtein); 0 if one contains the other and has at least 3 letters. */
-uint32_t gl_option_distance(gl_slice a, const char *b);
-
 #endif

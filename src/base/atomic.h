@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sanitize.h"
+
 typedef AO_t gl_word;
 
 static inline size_t gl_load_relaxed(const volatile gl_word *p) { return AO_load(p); }
@@ -54,11 +56,11 @@ static inline bool gl_cas32_full(volatile uint32_t *p, uint32_t expected, uint32
     return AO_int_compare_and_swap_full((volatile unsigned *)p, expected, desired) != 0;
 }
 
-/* ThreadSanitizer does not know fences (gcc says so); it knows this, which on the machines that it
- * runs on is one. */
+/* ThreadSanitizer does not know fences; it knows this, which on the machines that it runs on is
+ * one. */
 static inline void gl_fence_full(void)
 {
-#if defined(__SANITIZE_THREAD__)
+#if GL_HAS_TSAN
     static volatile gl_word word;
     AO_fetch_and_add_full(&word, 0);
 #else

@@ -97,8 +97,13 @@ void gl_lock_reset(gl_lock *lock)
     gl_store32_release(&lock->state, FREE);
 }
 
+#define TSAN_WAIT_NS ((uint64_t)1000000)
+
 void gl_futex_wait(volatile uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
+    /* The suspend signal would wait for the end of this call: let the caller come around. */
+    if (GL_HAS_TSAN && (timeout_ns == 0 || timeout_ns > TSAN_WAIT_NS))
+        timeout_ns = TSAN_WAIT_NS;
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
     gl_syscall4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, (long)expected,

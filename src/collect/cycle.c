@@ -197,8 +197,10 @@ static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_b
     r->candidates = counts.live_objects;
     r->heap_before_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
 
+    /* Without memory for the marker at the start, each collection tries again. */
+    bool has_marker = cycle.marker || gl_cycle_init();
     gl_bin_sweep_all();
-    if (!run_pause(&context)) {
+    if (!has_marker || !run_pause(&context)) {
         gl_control_skipped();
         drop_cycle_lock();
         return GL_CYCLE_SKIPPED;
@@ -242,7 +244,7 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
     if (gl_control_is_in_callback() || is_inside_collection()) {
         return GL_CYCLE_BUSY;
     }
-    if (!cycle.marker || !prepare(&images)) {
+    if (!prepare(&images)) {
         return GL_CYCLE_SKIPPED;
     }
     *r = (gl_cycle_report){.reason = reason, .generation = 2};

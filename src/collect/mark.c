@@ -103,6 +103,7 @@ gl_marker *gl_marker_new(void)
     size_t bytes;
     gl_arena_mark_stack_range(&start, &bytes);
     if (!m || !gl_os_commit(start, STACK_FIRST_BYTES)) {
+        gl_meta_free(m, sizeof *m);
         return NULL;
     }
     m->stack = start;
@@ -443,6 +444,14 @@ void gl_mark_drain(gl_marker *m)
 
 /* ---- Roots ---------------------------------------------------------------------------------- */
 
+/* True if an object that is allocated begins there: the state byte knows the small ones. */
+static bool is_object_start(uintptr_t offset)
+{
+    return gl_heap.state[offset >> GL_GRANULE_SHIFT] != GL_STATE_FREE ||
+           (offset % GL_BLOCK_BYTES == 0 &&
+            gl_heap.descs[offset >> GL_BLOCK_SHIFT].bin == GL_ROLE_LARGE);
+}
+
 static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_kind kind)
 {
     uintptr_t offset = word - gl_heap.base;
@@ -455,8 +464,8 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
     }
     /* One past the end of the slot before (types.h: SLACK). */
     bool is_start = offset % GL_GRANULE_BYTES == 0 && offset > 0;
-    if (is_start && (offset == used || kind == GL_ROOT_REGISTERS ||
-                     gl_heap.state[offset >> GL_GRANULE_SHIFT] == GL_STATE_FREE)) {
+    if (is_start &&
+        (offset == used || kind == GL_ROOT_REGISTERS || !is_object_start(offset))) {
         m->offsets[n++] = offset - 1;
     }
     return n;

@@ -188,18 +188,18 @@ void gl_hook_object_freed(void *start, unsigned state)
     if (!gl_heap_find_exact((uintptr_t)start, &object)) {
         return;
     }
+    gl_lock_acquire(&roots.lock);
     if (state & GL_STATE_FROZEN) {
         gl_heap_clear_state(&object, GL_STATE_FROZEN);
     }
     if (state & GL_STATE_PINNED) {
-        gl_lock_acquire(&roots.lock);
         pin *p = find_pin_locked(object.start);
         if (p) {
             forget_pin_locked(p);
         }
         gl_heap_clear_state(&object, GL_STATE_PINNED);
-        gl_lock_release(&roots.lock);
     }
+    gl_lock_release(&roots.lock);
 }
 
 /* ---- Coroutine stacks ----------------------------------------------------------------------- */
@@ -411,7 +411,7 @@ static void mark_images(gl_marker *m, const gl_images *images)
 static void mark_process(gl_marker *m)
 {
     for (size_t i = 0; i < roots.regions.n; i++) {
-        if (roots.regions.at[i].is_writable) {
+        if (roots.regions.at[i].is_writable || !roots.regions.at[i].is_file) {
             mark_region(m, &roots.regions.at[i], 0);
         }
     }

@@ -105,22 +105,30 @@ static size_t lay_out(char *start, size_t arena_bytes)
 
 static bool grow_locked(uint32_t n_wanted);
 
-bool gl_arena_init(void)
+static bool try_find_space(void)
 {
     for (size_t bytes = MAX_ARENA_BYTES; bytes >= MIN_ARENA_BYTES; bytes /= 2) {
         size_t space_bytes = gl_round_up(lay_out(NULL, bytes), (size_t)1 << 30);
         char *space = gl_os_space_init(space_bytes);
-        if (!space) {
-            continue;
+        if (space) {
+            lay_out(space, bytes);
+            gl_heap.trigger_bytes = SIZE_MAX;
+            return true;
         }
-        lay_out(space, bytes);
-        gl_heap.trigger_bytes = SIZE_MAX;
-        gl_lock_acquire(&gl_arena_lock);
-        bool is_grown = grow_locked(1);
-        gl_lock_release(&gl_arena_lock);
-        return is_grown;
     }
     return false;
+}
+
+/* Where there was space but no memory, a later call goes on with the same space. */
+bool gl_arena_init(void)
+{
+    if (gl_heap.base == 0 && !try_find_space()) {
+        return false;
+    }
+    gl_lock_acquire(&gl_arena_lock);
+    bool is_grown = arena.n_blocks > 0 || grow_locked(1);
+    gl_lock_release(&gl_arena_lock);
+    return is_grown;
 }
 
 /* ---- Lists of free runs --------------------------------------------------------------------- */
@@ -370,12 +378,17 @@ uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
 
 static size_t purge_locked(size_t keep_bytes);
 
-void gl_arena_give(uint32_t block, uint32_t n)
+void gl_arena_give_locked(uint32_t block, uint32_t n)
 {
-    gl_lock_acquire(&gl_arena_lock);
     memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
     arena.held_blocks -= n;
     insert_joined(block, n, true);
+}
+
+void gl_arena_give(uint32_t block, uint32_t n)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    gl_arena_give_locked(block, n);
     gl_lock_release(&gl_arena_lock);
 }
 
@@ -488,4 +501,5 @@ void gl_arena_verify_locked(void)
     gl_check(n_free == arena.free_blocks, NULL);
     gl_check(n_dirty == arena.dirty_blocks, NULL);
     gl_check(arena.n_blocks == n_free + arena.held_blocks + arena.hole_blocks, NULL);
+    gl_check(gl_heap.used_bytes == (size_t)arena.n_blocks << GL_BLOCK_SHIFT, NULL);
 }

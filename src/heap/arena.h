@@ -21,6 +21,7 @@ uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero);
 
 /* Gives blocks back; their descriptors become FREE. */
 void gl_arena_give(uint32_t block, uint32_t n);
+void gl_arena_give_locked(uint32_t block, uint32_t n);
 
 /* After blocks were given back because the program freed: if more free memory is resident than is
  * worth keeping (option retain_bytes and half of what is in use), half of that goes to the system.

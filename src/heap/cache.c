@@ -22,6 +22,8 @@ static struct {
     gl_cache *spare; /* of threads that ended, with their magazines' memory */
     pthread_key_t key;
     bool is_bypassed;
+    bool has_forked;  /* this process is the child of a fork */
+    size_t n_adopted; /* caches of threads that stayed behind */
 } caches = {.lock = GL_LOCK_INIT(GL_RANK_CACHES)};
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -210,6 +212,13 @@ size_t gl_cache_count_caches(void)
     return n;
 }
 
+size_t gl_cache_max_lost(void)
+{
+    /* Threads without a cache may have held one, too; nobody has counted them. */
+    enum { UNCOUNTED_THREADS = 64 };
+    return caches.has_forked ? caches.n_adopted + UNCOUNTED_THREADS : 0;
+}
+
 void gl_cache_lock(void)
 {
     gl_lock_acquire(&caches.lock);
@@ -244,6 +253,7 @@ static void adopt(gl_cache *cache)
 void gl_cache_adopt_after_fork(void)
 {
     gl_cache *own = NULL;
+    caches.has_forked = true;
     for (gl_cache *c = caches.all, *next; c; c = next) {
         next = c->next;
         if (c == gl_self) {
@@ -251,6 +261,7 @@ void gl_cache_adopt_after_fork(void)
             continue;
         }
         adopt(c);
+        caches.n_adopted++;
         c->next = caches.spare;
         caches.spare = c;
     }

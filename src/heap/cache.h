@@ -30,6 +30,10 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
 
 size_t gl_cache_count_caches(void); /* registry lock held, or the world stopped */
 
+/* How many slots may belong to nobody until the next collection: threads that a fork left behind may
+ * have held one each. */
+size_t gl_cache_max_lost(void);
+
 void gl_cache_lock(void);
 void gl_cache_unlock(void);
 

@@ -41,7 +41,9 @@ static void set_continuations(uint32_t head, uint32_t from, uint32_t to)
     }
 }
 
-static void account(size_t blocks, bool is_more)
+/* Sums, headers and descriptors change together, under the arena's lock: the collector holds it when
+ * it stops the world, so it never sees one without the other. */
+static void account_locked(size_t blocks, bool is_more)
 {
     size_t bytes = blocks << GL_BLOCK_SHIFT;
     gl_add_relaxed(&gl_heap.in_use_bytes, is_more ? bytes : (size_t)0 - bytes);
@@ -63,11 +65,15 @@ uintptr_t gl_large_alloc(size_t bytes, size_t alignment, gl_kind kind, bool is_z
         return 0;
     }
     uintptr_t start = gl_block_start(head);
+    /* From here on the compiler must keep the address itself: once the object is published, nothing
+     * else refers to it. */
+    __asm__ __volatile__("" : "+r"(start));
     size_t usable = gl_round_up(bytes ? bytes : 1, gl_os_page_bytes);
     if (is_zeroed && !is_zero) {
         clear(start, usable);
     }
     gl_block *header = &gl_heap.blocks[head];
+    gl_lock_acquire(&gl_arena_lock);
     memset(header, 0, sizeof *header);
     header->run_blocks = (uint32_t)n;
     header->kind = (uint8_t)kind;
@@ -78,8 +84,9 @@ uintptr_t gl_large_alloc(size_t bytes, size_t alignment, gl_kind kind, bool is_z
     gl_desc desc = {0, 0, GL_ROLE_LARGE};
     gl_signal_fence();
     gl_heap.descs[head] = desc;
-    account(n, true);
+    account_locked(n, true);
     gl_add_relaxed(&gl_heap.allocated_slots, 1);
+    gl_lock_release(&gl_arena_lock);
     return start;
 }
 
@@ -112,10 +119,12 @@ bool gl_large_free(uintptr_t start)
 
 void gl_large_release(uint32_t head)
 {
+    gl_lock_acquire(&gl_arena_lock);
     uint32_t n = gl_heap.blocks[head].run_blocks;
-    account(n, false);
+    account_locked(n, false);
     gl_add_relaxed(&gl_heap.freed_slots, 1);
-    gl_arena_give(head, n);
+    gl_arena_give_locked(head, n);
+    gl_lock_release(&gl_arena_lock);
 }
 
 static bool try_lengthen(uint32_t head, uint32_t have, uint32_t want)
@@ -128,10 +137,11 @@ static bool try_lengthen(uint32_t head, uint32_t have, uint32_t want)
     if (gl_kind_is_zeroed((gl_kind)header->kind) && !is_zero) {
         clear(gl_block_start(head + have), (size_t)(want - have) << GL_BLOCK_SHIFT);
     }
+    gl_lock_acquire(&gl_arena_lock);
     set_continuations(head, have, want);
-    gl_signal_fence();
     header->run_blocks = want;
-    account(want - have, true);
+    account_locked(want - have, true);
+    gl_lock_release(&gl_arena_lock);
     return true;
 }
 
@@ -156,9 +166,11 @@ bool gl_large_try_resize(uintptr_t start, size_t bytes)
     }
     header->large_bytes = new_bytes;
     if (want < have) {
+        gl_lock_acquire(&gl_arena_lock);
         header->run_blocks = (uint32_t)want;
-        account(have - want, false);
-        gl_arena_give(head + (uint32_t)want, have - (uint32_t)want);
+        account_locked(have - want, false);
+        gl_arena_give_locked(head + (uint32_t)want, have - (uint32_t)want);
+        gl_lock_release(&gl_arena_lock);
     }
     return true;
 }

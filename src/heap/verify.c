@@ -10,20 +10,42 @@
 #include "heap/bin.h"
 #include "heap/cache.h"
 #include "heap/heap.h"
+#include "os/threads.h"
 
-/* Slots of one bin, by what they are. */
-typedef struct slot_counts {
+/* What one bin has: slots by what they are, and blocks. */
+typedef struct bin_counts {
     uint64_t free, cached, allocated, dead, all;
-} slot_counts;
+    uint64_t blocks, partial, unswept, all_dead;
+} bin_counts;
+
+typedef struct large_counts {
+    uint64_t bytes, objects, objects_in_use;
+} large_counts;
+
+typedef struct flag_counts {
+    uint64_t frozen, pinned;
+} flag_counts;
+
+static bin_counts bins[GL_N_BINS]; /* one verification at a time: the world is stopped */
+static flag_counts flags;
+
+static void count_flags(uint8_t state)
+{
+    flags.frozen += (state & GL_STATE_FROZEN) != 0;
+    flags.pinned += (state & GL_STATE_PINNED) != 0;
+}
+
+/* ---- Slots in caches ------------------------------------------------------------------------ */
 
 static void check_cached_slot(uint32_t bin, uintptr_t slot)
 {
+    const void *at = (void *)slot;
+    gl_check(gl_heap_contains(slot), at);
     uint32_t block = (uint32_t)((slot - gl_heap.base) >> GL_BLOCK_SHIFT);
     gl_desc desc = gl_heap.descs[block];
     uint32_t offset = (uint32_t)(slot & (GL_BLOCK_BYTES - 1));
     uint32_t i = gl_object_number(desc, offset);
-    const void *at = (void *)slot;
-    gl_check(gl_heap_contains(slot) && desc.granules, at);
+    gl_check(desc.granules, at);
     gl_check(gl_heap.blocks[block].bin == bin, at);
     gl_check(offset == i * desc.granules * GL_GRANULE_BYTES, at);
     gl_check(*gl_state_of(slot) == GL_STATE_FREE, at);
@@ -32,15 +54,15 @@ static void check_cached_slot(uint32_t bin, uintptr_t slot)
 
 static void check_magazine(uint32_t bin, const gl_magazine *m, void *arg)
 {
-    slot_counts *counts = arg;
+    (void)arg;
     gl_check(m->count <= m->capacity, m);
     for (uint32_t i = 0; i < m->count; i++) {
         check_cached_slot(bin, m->slots[i]);
     }
-    counts[bin].cached += m->count;
+    bins[bin].cached += m->count;
 }
 
-static void check_depot(uint32_t bin, slot_counts *counts)
+static void check_depot(uint32_t bin)
 {
     uint32_t batch = gl_classes[gl_bin_class(bin)].batch;
     for (uint32_t d = 0; d < gl_bins[bin].n_batches; d++) {
@@ -48,8 +70,10 @@ static void check_depot(uint32_t bin, slot_counts *counts)
             check_cached_slot(bin, gl_bins[bin].batches[d][i]);
         }
     }
-    counts->cached += (uint64_t)gl_bins[bin].n_batches * batch;
+    bins[bin].cached += (uint64_t)gl_bins[bin].n_batches * batch;
 }
+
+/* ---- Blocks --------------------------------------------------------------------------------- */
 
 /* State bytes: zero except at starts of slots. Returns how many are not zero. */
 static uint64_t check_states(uint32_t block, const gl_class_info *info)
@@ -62,41 +86,69 @@ static uint64_t check_states(uint32_t block, const gl_class_info *info)
         }
         gl_check(g % info->granules == 0 && g / info->granules < info->n_objects,
                  (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
+        count_flags(state[g]);
         n++;
     }
     return n;
 }
 
-static void check_small(uint32_t block, slot_counts *counts)
+/* Returns the number of free bits: none beyond the last slot, none at an allocated one. */
+static uint64_t check_free_bits(uint32_t block, const gl_class_info *info)
+{
+    const uint64_t *bits = gl_block_free_bits(block);
+    uintptr_t start = gl_block_start(block);
+    uint64_t n_free = 0;
+    for (uint32_t i = 0; i < gl_words_for(info->n_objects) * 64; i++) {
+        if (bits[i / 64] >> (i % 64) & 1) {
+            gl_check(i < info->n_objects, (void *)start);
+            gl_check(*gl_state_of(start + i * info->bytes) == GL_STATE_FREE, (void *)start);
+            n_free++;
+        }
+    }
+    return n_free;
+}
+
+/* Slots that were not reached at the flip and have not been swept. */
+static uint64_t count_dead(uint32_t block, uint32_t n_objects)
+{
+    const uint64_t *free_bits = gl_block_free_bits(block);
+    const uint64_t *marks = gl_block_mark_bits(block);
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < n_objects; i++) {
+        n += !((free_bits[i / 64] | marks[i / 64]) >> (i % 64) & 1);
+    }
+    return n;
+}
+
+static void check_small(uint32_t block)
 {
     const gl_block *header = &gl_heap.blocks[block];
     const void *at = (void *)gl_block_start(block);
     const gl_class_info *info = &gl_classes[gl_bin_class(header->bin)];
     gl_desc desc = gl_heap.descs[block];
-    const uint64_t *bits = gl_block_free_bits(block);
     bool is_unswept = (header->flags & GL_BLOCK_UNSWEPT) != 0;
+    bool is_listed = (header->flags & GL_BLOCK_LISTED) != 0;
+    bool is_all_dead = (header->flags & GL_BLOCK_ALL_DEAD) != 0;
     gl_check(desc.granules == info->granules && desc.reciprocal == info->reciprocal, at);
     gl_check(desc.bin == (is_unswept ? GL_ROLE_UNSWEPT : header->bin), at);
     gl_check(header->n_objects == info->n_objects, at);
-    uint64_t n_free = 0;
-    for (uint32_t i = 0; i < gl_words_for(info->n_objects) * 64; i++) {
-        bool is_free = bits[i / 64] >> (i % 64) & 1;
-        gl_check(!is_free || i < info->n_objects, at);
-        gl_check(!is_free || *gl_state_of(gl_block_start(block) + i * info->bytes) == GL_STATE_FREE,
-                 at);
-        n_free += is_free;
-    }
+    uint64_t n_free = check_free_bits(block, info);
     gl_check(n_free == header->n_free, at);
-    gl_check(is_unswept || ((header->flags & GL_BLOCK_LISTED) != 0) == (n_free != 0), at);
-    gl_check(is_unswept || header->n_dead == 0, at);
-    slot_counts *c = &counts[header->bin];
+    gl_check(is_listed == (n_free != 0 && !is_unswept), at);
+    gl_check(header->n_dead == (is_unswept ? count_dead(block, info->n_objects) : 0), at);
+    gl_check(!is_all_dead || header->n_free + header->n_dead == header->n_objects, at);
+    bin_counts *c = &bins[header->bin];
     c->free += n_free;
     c->dead += header->n_dead;
     c->allocated += check_states(block, info) - header->n_dead;
     c->all += info->n_objects;
+    c->blocks++;
+    c->partial += is_listed;
+    c->unswept += is_unswept;
+    c->all_dead += is_all_dead;
 }
 
-static size_t check_large(uint32_t head)
+static void check_large(uint32_t head, large_counts *c)
 {
     const gl_block *header = &gl_heap.blocks[head];
     const void *at = (void *)gl_block_start(head);
@@ -106,47 +158,84 @@ static size_t check_large(uint32_t head)
         gl_desc desc = gl_heap.descs[head + i];
         gl_check(desc.bin == GL_ROLE_CONTINUATION && desc.granules == 0 && desc.reciprocal == i, at);
     }
-    return (size_t)header->run_blocks << GL_BLOCK_SHIFT;
+    count_flags(header->state);
+    c->bytes += (uint64_t)header->run_blocks << GL_BLOCK_SHIFT;
+    c->objects++;
+    c->objects_in_use += header->state != GL_STATE_FREE;
 }
 
-/* A thread stopped inside a fast path may hold one slot that is neither cached nor allocated. */
-static void check_sums(const slot_counts *counts, size_t large_bytes)
+/* ---- Sums ----------------------------------------------------------------------------------- */
+
+/* The length of a bin's list, whose blocks all belong there. */
+static uint64_t check_list(uint32_t bin, uint32_t head, uint8_t flag)
 {
-    size_t in_use = large_bytes;
-    uint64_t in_flight = 0;
+    uint64_t n = 0;
+    for (uint32_t b = head, prev = 0; b; prev = b, b = gl_heap.blocks[b].next) {
+        const gl_block *header = &gl_heap.blocks[b];
+        const void *at = (void *)gl_block_start(b);
+        gl_check(header->bin == bin && header->prev == prev && (header->flags & flag), at);
+        gl_check(++n <= bins[bin].blocks, at);
+    }
+    return n;
+}
+
+static void check_bin(uint32_t bin)
+{
+    const bin_counts *c = &bins[bin];
+    const gl_bin *b = &gl_bins[bin];
+    gl_check(c->blocks == b->n_blocks, b);
+    gl_check(c->all_dead == b->n_all_dead, b);
+    gl_check(c->partial == check_list(bin, b->partial, GL_BLOCK_LISTED), b);
+    gl_check(c->unswept == check_list(bin, b->unswept, GL_BLOCK_UNSWEPT), b);
+    gl_check(c->free + c->cached + c->allocated + c->dead <= c->all, b);
+}
+
+/* A stopped thread may hold one slot that is neither cached nor allocated. */
+static uint64_t max_in_flight(void)
+{
+    uint64_t n = gl_cache_max_lost();
+    for (const gl_stopped_thread *t = gl_threads_stopped(); t; t = t->next) {
+        n++;
+    }
+    return n;
+}
+
+/* Returns the number of objects. */
+static size_t check_sums(const large_counts *large)
+{
+    uint64_t in_use = large->bytes, n_slots = large->objects, n_allocated = 0, in_flight = 0;
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
-        const slot_counts *c = &counts[bin];
-        uint64_t known = c->free + c->cached + c->allocated + c->dead;
-        gl_check(known <= c->all, NULL);
-        in_flight += c->all - known;
+        const bin_counts *c = &bins[bin];
+        check_bin(bin);
+        in_flight += c->all - (c->free + c->cached + c->allocated + c->dead);
         in_use += (c->all - c->free - c->dead) * gl_classes[gl_bin_class(bin)].bytes;
+        n_slots += c->all - c->free - c->dead;
+        n_allocated += c->allocated;
     }
     gl_check(in_use == gl_heap.in_use_bytes, NULL);
-    gl_check(in_flight <= gl_cache_count_caches() + 64, NULL);
+    gl_check(n_slots == gl_heap.allocated_slots - gl_heap.freed_slots, NULL);
+    gl_check(in_flight <= max_in_flight(), NULL);
+    gl_check(flags.frozen == gl_heap.n_frozen && flags.pinned == gl_heap.n_pinned, NULL);
+    return n_allocated + large->objects_in_use;
 }
 
 size_t gl_heap_verify(void)
 {
-    static slot_counts counts[GL_N_BINS]; /* one verification at a time: the world is stopped */
-    memset(counts, 0, sizeof counts);
-    size_t large_bytes = 0, n_large = 0, n_small = 0;
+    large_counts large = {0, 0, 0};
+    memset(bins, 0, sizeof bins);
+    memset(&flags, 0, sizeof flags);
     gl_arena_verify_locked();
-    gl_cache_each_magazine(check_magazine, counts);
+    gl_cache_each_magazine(check_magazine, NULL);
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
-        check_depot(bin, &counts[bin]);
+        check_depot(bin);
     }
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         gl_desc desc = gl_heap.descs[block];
         if (desc.granules) {
-            check_small(block, counts);
+            check_small(block);
         } else if (desc.bin == GL_ROLE_LARGE) {
-            large_bytes += check_large(block);
-            n_large++;
+            check_large(block, &large);
         }
     }
-    check_sums(counts, large_bytes);
-    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
-        n_small += counts[bin].allocated;
-    }
-    return n_small + n_large;
+    return check_sums(&large);
 }

@@ -119,10 +119,11 @@ GL_COLD static void *new_slow(size_t alignment, size_t bytes)
             return p;
         }
         new_handler *handler = current_handler();
-        if (handler == NULL) {
+        if (handler != NULL) {
+            handler();
+        } else {
             throw_bad_alloc();
         }
-        handler();
     }
 }
 

@@ -12,7 +12,7 @@
  * request that exceeds all memory, as it would refuse malloc. The mappings get no name: that is a
  * call more for each, and on kernels without it they merge all the same.
  *
- * No locks: the callers serialise. System calls are raw, for a preloaded library may replace mmap.
+ * The callers serialise calls for one range; the table of pieces has a lock. System calls are raw, for a preloaded library may replace mmap.
  */
 #include "os/memory.h"
 
@@ -23,6 +23,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/syscall.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -41,12 +42,86 @@ enum { CANDIDATES = 16 };
 
 size_t gl_os_page_bytes = 4096;
 
+/* What of the space is ours: committed, in ascending order, no two adjacent; all of it where it is
+ * reserved. Others may map memory in the rest (V8 spreads its pages over all addresses), and that is
+ * theirs. Callers of commit hold locks that the collector takes before it stops the world, so the
+ * collector finds the table whole. */
+enum { MAX_PIECES = 512 };
+static gl_os_piece pieces[MAX_PIECES];
+static size_t n_pieces;
+static gl_lock pieces_lock = GL_LOCK_INIT(GL_RANK_OS);
+
 static uintptr_t space_start; /* written by gl_os_space_init() only */
 static size_t space_bytes;
 static bool is_reserved;
 
 /* Test hook. */
 static volatile gl_word inject_nth, inject_for_ever, inject_count;
+
+/* The first piece that ends at or after the address. */
+static size_t piece_at(uintptr_t address)
+{
+    size_t low = 0, high = n_pieces;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (pieces[middle].end < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void remove_piece(size_t i)
+{
+    n_pieces--;
+    __builtin_memmove(&pieces[i], &pieces[i + 1], (n_pieces - i) * sizeof pieces[0]);
+}
+
+static bool insert_piece(size_t i, uintptr_t start, uintptr_t end)
+{
+    if (n_pieces == MAX_PIECES)
+        return false;
+    __builtin_memmove(&pieces[i + 1], &pieces[i], (n_pieces - i) * sizeof pieces[0]);
+    pieces[i] = (gl_os_piece){start, end};
+    n_pieces++;
+    return true;
+}
+
+static bool add_piece(uintptr_t start, uintptr_t end)
+{
+    size_t i = piece_at(start);
+    if (i == n_pieces || pieces[i].start > end)
+        return insert_piece(i, start, end);
+    pieces[i].start = start < pieces[i].start ? start : pieces[i].start;
+    pieces[i].end = end > pieces[i].end ? end : pieces[i].end;
+    while (i + 1 < n_pieces && pieces[i + 1].start <= pieces[i].end) {
+        if (pieces[i + 1].end > pieces[i].end)
+            pieces[i].end = pieces[i + 1].end;
+        remove_piece(i + 1);
+    }
+    return true;
+}
+
+/* The range lies inside of one piece. Without room to split it, the rest counts as ours: it is not
+ * mapped, or somebody else's that we then overlook. */
+static void subtract_piece(uintptr_t start, uintptr_t end)
+{
+    size_t i = piece_at(end);
+    if (i == n_pieces || pieces[i].start > start)
+        return;
+    uintptr_t old_end = pieces[i].end;
+    if (start > pieces[i].start && end < old_end) {
+        if (insert_piece(i + 1, end, old_end))
+            pieces[i].end = start;
+    } else if (start > pieces[i].start) {
+        pieces[i].end = start;
+    } else if (end < old_end) {
+        pieces[i].start = end;
+    } else {
+        remove_piece(i);
+    }
+}
 
 static bool try_map(uintptr_t start, size_t bytes, int protection, int flags, long *error)
 {
@@ -161,6 +236,8 @@ void *gl_os_space_init(size_t bytes)
         return NULL;
     space_start = base;
     space_bytes = bytes;
+    if (is_reserved)
+        add_piece(base, base + bytes);
     return (void *)base;
 }
 
@@ -168,6 +245,12 @@ void gl_os_space_range(uintptr_t *start, uintptr_t *end)
 {
     *start = space_start;
     *end = space_start + space_bytes;
+}
+
+size_t gl_os_space_pieces(const gl_os_piece **out)
+{
+    *out = pieces;
+    return n_pieces;
 }
 
 static bool is_in_space(const void *start, size_t bytes)
@@ -192,8 +275,16 @@ bool gl_os_commit(void *start, size_t bytes)
     if (is_failure_injected())
         return false;
     long error;
-    return try_map((uintptr_t)start, bytes, PROT_READ | PROT_WRITE,
-                   is_reserved ? MAP_FIXED : MAP_FIXED_NOREPLACE, &error);
+    uintptr_t at = (uintptr_t)start;
+    gl_lock_acquire(&pieces_lock);
+    bool is_done = try_map(at, bytes, PROT_READ | PROT_WRITE,
+                           is_reserved ? MAP_FIXED : MAP_FIXED_NOREPLACE, &error);
+    if (is_done && !add_piece(at, at + bytes)) {
+        unmap(at, bytes);
+        is_done = false;
+    }
+    gl_lock_release(&pieces_lock);
+    return is_done;
 }
 
 void gl_os_purge(void *start, size_t bytes)
@@ -215,6 +306,9 @@ bool gl_os_decommit(void *start, size_t bytes)
             return true;
         }
     } else if (gl_syscall3(SYS_munmap, (long)start, (long)bytes, 0) == 0) {
+        gl_lock_acquire(&pieces_lock);
+        subtract_piece((uintptr_t)start, (uintptr_t)start + bytes);
+        gl_lock_release(&pieces_lock);
         return true;
     }
     gl_os_purge(start, bytes);

@@ -25,6 +25,13 @@ void *gl_os_space_init(size_t bytes);
 /* The space, [*start, *end); both 0 before there is one. */
 void gl_os_space_range(uintptr_t *start, uintptr_t *end);
 
+/* The parts of the space that are ours, ascending; the rest may hold mappings of others. Valid while
+ * nobody commits: the world is stopped, or the caller holds the locks of all who do. */
+typedef struct gl_os_piece {
+    uintptr_t start, end;
+} gl_os_piece;
+size_t gl_os_space_pieces(const gl_os_piece **pieces);
+
 /* Makes [start, start + bytes) of the space readable and writable; the pages are zero. Page
  * aligned. False (nothing changed) if the system refuses, a foreign mapping is in the way, or a
  * failure is injected. The caller serialises calls for one range. */

@@ -35,21 +35,25 @@ static bool add(gl_regions *regions, const gl_region *region)
     return true;
 }
 
-/* Adds what of the region lies outside of the space. Memory beside the space may have merged with
- * it, so that one line of the text is both. */
-static bool add_outside_space(gl_regions *regions, gl_region region)
+/* Adds what of the region is not ours. Memory beside ours may have merged with it, so that one line
+ * of the text is both. */
+static bool add_foreign(gl_regions *regions, gl_region region)
 {
-    uintptr_t space_start, space_end;
-    gl_os_space_range(&space_start, &space_end);
+    const gl_os_piece *ours;
+    size_t n = gl_os_space_pieces(&ours);
     /* The text is not a snapshot: a mapping that grew meanwhile may come again. */
     if (regions->n > 0 && region.start < regions->at[regions->n - 1].end)
         region.start = regions->at[regions->n - 1].end;
-    if (region.end <= space_start || region.start >= space_end)
-        return add(regions, &region);
-    gl_region below = region, above = region;
-    below.end = space_start;
-    above.start = space_end;
-    return add(regions, &below) && add(regions, &above);
+    for (size_t i = 0; i < n && region.start < region.end; i++) {
+        if (ours[i].end <= region.start || ours[i].start >= region.end)
+            continue;
+        gl_region below = region;
+        below.end = ours[i].start;
+        if (!add(regions, &below))
+            return false;
+        region.start = ours[i].end;
+    }
+    return add(regions, &region);
 }
 
 /* A name that stands for something else than a file in a file system of memory or disk. Devices
@@ -112,7 +116,7 @@ static long take_lines(gl_regions *regions, size_t length)
     for (size_t i = 0; i < length; i++) {
         if (text[i] != '\n')
             continue;
-        if (!add_outside_space(regions, gl_regions_parse(text + line)))
+        if (!add_foreign(regions, gl_regions_parse(text + line)))
             return -1;
         line = i + 1;
     }

@@ -3,8 +3,10 @@
 #include "os/tasks.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
+#include "base/sanitize.h"
 #include "base/syscall.h"
 #include "os/internal.h"
 
@@ -73,6 +75,27 @@ static long read_of_task(int tid, const char *file, char *buffer, size_t bytes)
     return gl_os_read_file(path, buffer, bytes);
 }
 
+/* Whether a signal is in one of the masks that /proc/self/task/TID/status shows. */
+static bool is_in_mask(int tid, const char *mask, int signal)
+{
+    char text[2048];
+    read_of_task(tid, "/status", text, sizeof text);
+    for (const char *line = text; *line;) {
+        if (gl_os_starts_with(line, mask)) {
+            while (*line && *line != '\t')
+                line++;
+            line += *line == '\t';
+            return (gl_os_parse_hex(&line) >> (signal - 1) & 1) != 0;
+        }
+        while (*line && *line != '\n')
+            line++;
+        line += *line == '\n';
+    }
+    return false;
+}
+
+bool gl_tasks_has_pending(int tid, int signal) { return is_in_mask(tid, "SigPnd:", signal); }
+
 /* PF_IO_WORKER since Linux 5.12, the first in which such workers are threads of the process. The
  * bit had another meaning before, so the name must fit, too. */
 enum { FLAG_IO_WORKER = 0x10 };
@@ -103,23 +126,10 @@ gl_task_kind gl_tasks_kind(int tid)
     }
     bool is_worker = (gl_os_parse_dec(&at) & FLAG_IO_WORKER) != 0 &&
                      gl_os_starts_with(name, "(iou-");
+    /* The sanitizer's own thread; it has nothing of the program's. */
+    if (GL_HAS_TSAN && is_in_mask(tid, "SigBlk:", SIGSEGV))
+        is_worker = true;
     return is_worker ? GL_TASK_KERNEL : GL_TASK_ALIVE;
-}
-
-bool gl_tasks_has_pending(int tid, int signal)
-{
-    char text[2048];
-    read_of_task(tid, "/status", text, sizeof text);
-    for (const char *line = text; *line;) {
-        if (gl_os_starts_with(line, "SigPnd:\t")) {
-            line += 8;
-            return (gl_os_parse_hex(&line) >> (signal - 1) & 1) != 0;
-        }
-        while (*line && *line != '\n')
-            line++;
-        line += *line == '\n';
-    }
-    return false;
 }
 
 int gl_tasks_self(void) { return (int)gl_syscall3(SYS_gettid, 0, 0, 0); }

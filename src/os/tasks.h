@@ -22,7 +22,8 @@ size_t gl_tasks_list(bool (*fn)(int tid, void *arg), void *arg);
 typedef enum gl_task_kind {
     GL_TASK_ALIVE,
     GL_TASK_DEAD,   /* a zombie: it will run no more code of the program */
-    GL_TASK_KERNEL, /* runs code of the kernel only (a worker of io_uring), takes no signals */
+    GL_TASK_KERNEL, /* runs code of the kernel only (a worker of io_uring), takes no signals;
+                       also the thread of ThreadSanitizer */
     GL_TASK_UNKNOWN /* cannot be told: it may not exist (ask gl_tasks_kill) */
 } gl_task_kind;
 

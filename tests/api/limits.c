@@ -70,10 +70,11 @@ END_TEST
 
 START_TEST(freed_memory_is_there_after_a_failure)
 {
+    bool small = !is_stressed(); /* there, a hundred thousands of objects take too long */
     gc_set_heap_max(64 * mib);
     for (int i = 0; i < 5; i++) {
         void **list = NULL;
-        ck_assert_uint_ge(allocate_until_full(i % 2 ? 200 : 50000, &list, 100 * mib), 40 * mib);
+        ck_assert_uint_ge(allocate_until_full(small && i % 2 ? 200 : 50000, &list, 100 * mib), 40 * mib);
         free_list(list);
         list = NULL;
         gc_collect();
@@ -147,8 +148,8 @@ START_TEST(the_soft_limit_makes_collections_come_earlier)
     size_t previous = gc_set_memory_limit(32 * mib);
     ck_assert_uint_gt(previous, 32 * mib);
     ck_assert_uint_eq(gc_set_memory_limit(32 * mib), 32 * mib);
-    for (size_t i = 0; i < 300 * mib / 1000; i++) {
-        gc_keep_alive(gc_malloc(1000));
+    for (size_t i = 0; i < 300 * mib / 10000; i++) {
+        gc_keep_alive(gc_malloc(10000));
     }
     ck_assert_int_eq(gc_get_stats(&stats), 0);
     ck_assert_uint_ge(stats.generations[2].collections, 5);
@@ -161,12 +162,12 @@ START_TEST(free_memory_goes_back_to_the_system)
 {
     gc_stats before = {.size = sizeof before}, after = {.size = sizeof after};
     void **list = NULL;
-    allocate_until_full(1000, &list, 64 * mib);
+    allocate_until_full(is_stressed() ? 20000 : 1000, &list, 64 * mib);
     free_list(list);
     gc_release_os_memory();
     ck_assert_int_eq(gc_get_stats(&before), 0);
     list = NULL;
-    allocate_until_full(1000, &list, 64 * mib);
+    allocate_until_full(is_stressed() ? 20000 : 1000, &list, 64 * mib);
     free_list(list);
     gc_release_os_memory();
     ck_assert_int_eq(gc_get_stats(&after), 0);

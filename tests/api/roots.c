@@ -195,18 +195,21 @@ START_TEST(blocking_calls_do_not_hold_up_a_collection)
 }
 END_TEST
 
-/* gc_ calls from inside a blocking call wait for the collection that is under way. */
+/* gc_ calls from inside a blocking call wait for the collection that is under way. What they return
+ * is not seen on the stack, so these objects need no reference. */
 static void *allocate_inside(void *arg)
 {
     size_t *n_wrong = arg;
-    for (size_t i = 0; i < 200 * MANY; i++) {
-        size_t **p = gc_malloc(32);
-        p[0] = gc_malloc(16);
-        p[0][0] = i;
-        n_wrong[0] += p[0][0] != i || gc_sizeof(p) < 32;
-        if (i % 3 == 0) {
-            gc_free(p[0]);
-            gc_free(p);
+    static size_t *objects[MANY];
+    for (size_t round = 0; round < 200; round++) {
+        for (size_t i = 0; i < MANY; i++) {
+            objects[i] = gc_malloc_uncollectable(16 + i % 100);
+            *objects[i] = i;
+        }
+        for (size_t i = 0; i < MANY; i++) {
+            objects[i] = gc_realloc(objects[i], 16 + i % 200);
+            *n_wrong += *objects[i] != i || gc_sizeof(objects[i]) < 16;
+            gc_free(objects[i]);
         }
     }
     return NULL;

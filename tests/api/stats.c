@@ -10,6 +10,7 @@
 #include <gleaner/gc.h>
 #include <gleaner/roots.h>
 
+#include "config.h"
 #include "suites.h"
 
 /* ---- gc_get_stats ---------------------------------------------------------------------------- */

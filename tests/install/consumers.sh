@@ -4,6 +4,10 @@
 # user would: pkg-config, the static archive, CMake, Autoconf. Then uninstalls: nothing may stay.
 set -eu
 
+if [ ! -e "$GLEANER_PRELOAD" ] && [ -e "${GLEANER_PRELOAD%.so}.a" ]; then
+    echo "skipped: configured with --disable-shared"
+    exit 77
+fi
 if [ -n "${GL_SANITIZE-}" ]; then
     echo "skipped: programs of others are not built with a sanitizer"
     exit 77

@@ -7,6 +7,10 @@ set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 library=$GLEANER_PRELOAD
+if [ ! -e "$GLEANER_PRELOAD" ] && [ -e "${GLEANER_PRELOAD%.so}.a" ]; then
+    echo "skipped: configured with --disable-shared"
+    exit 77
+fi
 if [ -n "${GL_SANITIZE-}" ]; then
     echo "skipped: a sanitizer brings its own malloc"
     exit 77

@@ -3,20 +3,20 @@
 # What every case in this folder begins with: `. "$(dirname "${BASH_SOURCE[0]}")/case.sh"`.
 #
 # A case started by hand or by `make check` hands itself over to the driver (./run). The driver
-# then starts it again for each phase, with GLEANER_CASE_PHASE set, and calls these functions:
+# then starts it again for each phase, with CASE_PHASE set, and calls these functions:
 #   prepare   makes the input files in the current folder, once, never under the preload library
 #   workload  runs the programs, once per mode; $inputs is the folder that prepare filled
 # What `workload` prints must not depend on time, addresses, process numbers or the path.
 
 set -euo pipefail
 
-if [ -z "${GLEANER_CASE_PHASE:-}" ]; then
+if [ -z "${CASE_PHASE:-}" ]; then
     exec "${PYTHON3:-/usr/bin/python3}" "$(dirname "${BASH_SOURCE[0]}")/run" "$0" "$@"
 fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/inputs
-inputs=$GLEANER_CASE_INPUTS
+inputs=$CASE_INPUTS
 
 prepare() { :; }
 
@@ -32,17 +32,17 @@ under() {
         *) break ;;
         esac
     done
-    if [ "$GLEANER_CASE_MODE" = glibc ]; then
+    if [ "$CASE_MODE" = glibc ]; then
         "$@"
         return
     fi
     local stats options
-    stats=$(mktemp "$GLEANER_CASE_STATS/XXXXXX")
-    options=trigger_bytes=$GLEANER_CASE_TRIGGER:stats_file=$stats
-    options+=${GLEANER_CASE_OPTIONS:+:$GLEANER_CASE_OPTIONS}
+    stats=$(mktemp "$CASE_STATS/XXXXXX")
+    options=trigger_bytes=$CASE_TRIGGER:stats_file=$stats
+    options+=${CASE_OPTIONS:+:$CASE_OPTIONS}
     printf '%s\t%s\t%s\n' "$stats" "$min" "${program:-$(basename "$1")*}" \
-        >> "$GLEANER_CASE_STATS/calls"
-    LD_PRELOAD=$GLEANER_CASE_PRELOAD GLEANER_MODE=$GLEANER_CASE_MODE GLEANER_OPTIONS=$options "$@"
+        >> "$CASE_STATS/calls"
+    LD_PRELOAD=$CASE_PRELOAD GLEANER_MODE=$CASE_MODE GLEANER_OPTIONS=$options "$@"
 }
 
 # digest NAME - prints the checksum of standard input, so that large outputs are compared too.

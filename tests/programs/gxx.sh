@@ -10,7 +10,7 @@ prepare() {
 
 workload() {
     cp "$inputs/large.cc" .
-    under -p cc1plus -n 3 /usr/bin/g++ -std=c++17 -Wall -O1 -c large.cc -o large.o
+    under -p cc1plus -n 2 /usr/bin/g++ -std=c++17 -Wall -O1 -c large.cc -o large.o
     digest object < large.o
     under -n 0 /usr/bin/g++ large.o -o large
     ./large

@@ -113,23 +113,35 @@ size_t fixture_random_size(uint64_t *state, size_t max)
 
 /* ---- Contents ------------------------------------------------------------------------------- */
 
+/* Never the same word twice in a row, nor for two keys. */
+static uint64_t word_at(uint64_t key, size_t i)
+{
+    return (key + 1) * UINT64_C(0x9e3779b97f4a7c15) + i * UINT64_C(0x100000001b3);
+}
+
 void fixture_fill(void *p, size_t bytes, uint64_t key)
 {
     unsigned char *at = p;
-    for (size_t i = 0; i < bytes; i++) {
-        at[i] = (unsigned char)(key + i * 31 + (i >> 8));
+    size_t i;
+    for (i = 0; i < bytes / 8; i++) {
+        uint64_t word = word_at(key, i);
+        memcpy(at + i * 8, &word, 8);
     }
+    uint64_t word = word_at(key, i);
+    memcpy(at + i * 8, &word, bytes % 8);
 }
 
 bool fixture_is_filled(const void *p, size_t bytes, uint64_t key)
 {
     const unsigned char *at = p;
-    for (size_t i = 0; i < bytes; i++) {
-        if (at[i] != (unsigned char)(key + i * 31 + (i >> 8))) {
-            return false;
-        }
+    uint64_t difference = 0, found;
+    size_t i;
+    for (i = 0; i < bytes / 8; i++) {
+        memcpy(&found, at + i * 8, 8);
+        difference |= found ^ word_at(key, i);
     }
-    return true;
+    uint64_t word = word_at(key, i);
+    return difference == 0 && memcmp(at + i * 8, &word, bytes % 8) == 0;
 }
 
 bool fixture_is_zero(const void *p, size_t bytes)
