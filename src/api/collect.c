@@ -8,8 +8,21 @@
 #include "base/knobs.h"
 #include "collect/collect.h"
 #include "heap/heap.h"
+#include "os/threads.h"
 
 enum { GENERATION_OLDEST = 2 };
+
+/* From inside gc_blocking_call() the thread comes out first: who collects must not count as one that
+ * need not be stopped. */
+static gl_cycle_result collect_outside(gl_cycle_report *report)
+{
+    bool is_blocking = gl_threads_leave();
+    gl_cycle_result result = gl_collect(GC_REASON_EXPLICIT, report);
+    if (is_blocking) {
+        gl_threads_reenter();
+    }
+    return result;
+}
 
 /* 0 or an errno value. */
 static int collect_now(size_t *n_collected)
@@ -19,7 +32,7 @@ static int collect_now(size_t *n_collected)
     if (!gl_start_ensure()) {
         return ENOMEM;
     }
-    switch (gl_collect(GC_REASON_EXPLICIT, &report)) {
+    switch (collect_outside(&report)) {
     case GL_CYCLE_DONE:
         *n_collected = (size_t)report.collected;
         return 0;
@@ -104,18 +117,26 @@ void gc_set_threshold(const size_t threshold[3])
 
 /* ---- Permanent objects ---------------------------------------------------------------------- */
 
+static void with_world(void (*change)(void))
+{
+    if (!gl_start_ensure()) {
+        return;
+    }
+    bool is_blocking = gl_threads_leave();
+    change();
+    if (is_blocking) {
+        gl_threads_reenter();
+    }
+}
+
 void gc_freeze(void)
 {
-    if (gl_start_ensure()) {
-        gl_collect_freeze();
-    }
+    with_world(gl_collect_freeze);
 }
 
 void gc_unfreeze(void)
 {
-    if (gl_start_ensure()) {
-        gl_collect_unfreeze();
-    }
+    with_world(gl_collect_unfreeze);
 }
 
 size_t gc_get_freeze_count(void)

@@ -211,6 +211,11 @@ static void *allocate_inside(void *arg)
             *n_wrong += *objects[i] != i || gc_sizeof(objects[i]) < 16;
             gc_free(objects[i]);
         }
+        if (round % 50 == 0) {
+            gc_collect();
+            gc_freeze();
+            gc_unfreeze();
+        }
     }
     return NULL;
 }

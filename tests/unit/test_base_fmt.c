@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/panic.h"
-#include "tests/unit/unit.h"
+#include "unit.h"
 
 START_TEST(numbers_in_decimal)
 {

@@ -8,7 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/check.h"
-#include "tests/unit/unit.h"
+#include "unit.h"
 
 enum { THREADS = 4, ROUNDS = 50000 };
 

@@ -161,14 +161,15 @@ START_TEST(test_wide_array)
 }
 END_TEST
 
-/* Arrays in arrays: each level leaves most of its pointers on the stack. */
+/* Arrays in arrays: what is found last is popped first, so each level leaves most of its pointers on
+ * the stack. */
 START_TEST(test_stack_that_cannot_grow)
 {
     enum { WIDTH = 255, DEPTH = 600 };
     void **array = make_array(WIDTH);
     for (int level = 1; level < DEPTH; level++) {
         void **next = make_array(WIDTH);
-        next[0] = array;
+        next[WIDTH - 1] = array;
         ((node *)next[WIDTH / 2])->left = make_list(3);
         array = next;
     }

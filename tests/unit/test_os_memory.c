@@ -11,7 +11,7 @@
 
 #include "base/bits.h"
 #include "os/internal.h"
-#include "tests/unit/unit.h"
+#include "unit.h"
 
 #define GIB ((size_t)1 << 30)
 

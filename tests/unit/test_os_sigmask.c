@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 
 #include "os/threads_internal.h"
-#include "tests/unit/unit.h"
+#include "unit.h"
 
 /* The mask as the kernel has it. */
 static uint64_t kernel_mask(void)

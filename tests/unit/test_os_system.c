@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "os/internal.h"
-#include "tests/unit/unit.h"
+#include "unit.h"
 
 START_TEST(clocks_advance)
 {
