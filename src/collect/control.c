@@ -243,6 +243,12 @@ void gl_control_skipped(void)
     gl_lock_release(&control.lock);
 }
 
+/* At worst a sum lacks the collection that another thread was adding. */
+void gl_control_after_fork_child(void)
+{
+    gl_lock_reset(&control.lock);
+}
+
 void gl_collect_fill_stats(gc_stats *stats)
 {
     gl_lock_acquire(&control.lock);

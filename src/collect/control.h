@@ -17,6 +17,8 @@ uint64_t gl_control_next_sequence(void);
 void gl_control_finished(const gl_cycle_report *report);
 void gl_control_skipped(void);
 
+void gl_control_after_fork_child(void);
+
 /* Callbacks of the user, around which a collection from inside is BUSY. No lock held. */
 bool gl_control_is_in_callback(void);
 void gl_control_callback_start(const gl_cycle_report *report);

@@ -16,6 +16,7 @@
 #include "collect/control.h"
 #include "collect/flip.h"
 #include "collect/garbage.h"
+#include "collect/layout.h"
 #include "collect/mark.h"
 #include "collect/roots_mark.h"
 #include "heap/bin.h"
@@ -312,6 +313,8 @@ void gl_collect_after_fork_child(void)
     gl_heap_after_fork_child();
     gl_garbage_after_fork_child();
     gl_roots_after_fork_child();
+    gl_layout_after_fork_child();
+    gl_control_after_fork_child();
     gl_store_relaxed(&cycle.collector_tid, 0);
     gl_lock_reset(&cycle.lock);
 }

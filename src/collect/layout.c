@@ -121,3 +121,8 @@ gc_layout *gl_layout_new(size_t size, const size_t offsets[], size_t n, int *err
     }
     return layout;
 }
+
+void gl_layout_after_fork_child(void)
+{
+    gl_lock_reset(&layouts.lock);
+}

@@ -19,4 +19,7 @@ struct gc_layout {
 gc_layout *gl_layout_new(size_t size, const size_t offsets[], size_t n, int *error);
 const gc_layout *gl_layout_get(uint32_t number);
 
+/* Whoever was adding one is gone; an entry counts only when it is complete. */
+void gl_layout_after_fork_child(void);
+
 #endif

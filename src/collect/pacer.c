@@ -2,7 +2,7 @@
 /* collect/pacer.c - see pacer.h for the rules. */
 #include "collect/pacer.h"
 
-enum { PEAK_DECAY = 8, LIMIT_ROOM = 16 };
+enum { PEAK_DECAY = 8, ROOM_UNIT = 16, ROOM_MAX = 1024 };
 
 void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes,
                    uint64_t max_backoff)
@@ -12,6 +12,7 @@ void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint
     pacer->limit_bytes = limit_bytes;
     pacer->max_backoff = max_backoff;
     pacer->backoff = 1;
+    pacer->limit_room = 1;
     pacer->peak_bytes = 0;
     pacer->live_bytes = 0;
 }
@@ -26,6 +27,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t gl_pacer_trigger(const gl_pacer *p)
 {
     if (p->percent == 0) {
@@ -38,10 +44,24 @@ uint64_t gl_pacer_trigger(const gl_pacer *p)
     }
     uint64_t trigger = larger(p->floor_bytes, add_capped(base, growth));
     if (trigger > p->limit_bytes) {
-        /* Close to the limit there must still be room to run between two collections. */
-        trigger = larger(p->limit_bytes, add_capped(p->live_bytes, p->live_bytes / LIMIT_ROOM));
+        uint64_t room;
+        if (__builtin_mul_overflow(p->live_bytes / ROOM_UNIT, p->limit_room, &room)) {
+            room = UINT64_MAX;
+        }
+        trigger = smaller(trigger, larger(p->limit_bytes, add_capped(p->live_bytes, room)));
     }
     return trigger;
+}
+
+/* Close to the limit there must still be room to run between two collections: more of it, while the
+ * collector takes half of the time, and less again when it takes a fifth. */
+static void adapt_limit_room(gl_pacer *p, const gl_pacer_sample *s)
+{
+    if (s->collector_ns > s->program_ns) {
+        p->limit_room = smaller(p->limit_room * 2, ROOM_MAX);
+    } else if (s->collector_ns < s->program_ns / 4) {
+        p->limit_room = larger(p->limit_room / 2, 1);
+    }
 }
 
 static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
@@ -61,6 +81,7 @@ static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
 uint64_t gl_pacer_learn(gl_pacer *p, const gl_pacer_sample *s)
 {
     adapt_backoff(p, s);
+    adapt_limit_room(p, s);
     p->live_bytes = s->live_bytes;
     p->peak_bytes = larger(s->live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
     return gl_pacer_trigger(p);

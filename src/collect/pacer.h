@@ -9,8 +9,8 @@
  * doubles, up to max_backoff, whenever a collection reclaims less than an eighth of the heap or the
  * collector's share of time exceeds a twentieth while it reclaims less than a quarter, and halves
  * when a collection reclaims more than a quarter. So a program that frees everything itself pays for
- * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps the trigger, unless the collector already
- * takes half of the time.
+ * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps
+ * the trigger, unless the collector takes half of the time: then the heap may grow beyond it.
  */
 #ifndef GL_COLLECT_PACER_H
 #define GL_COLLECT_PACER_H
@@ -25,6 +25,7 @@ typedef struct gl_pacer {
     uint64_t max_backoff;  /* 1 (no backoff) or a power of two */
     /* State. */
     uint64_t backoff;      /* 1 to max_backoff */
+    uint64_t limit_room;   /* how far beyond the limit, in sixteenths of what is live */
     uint64_t peak_bytes;
     uint64_t live_bytes;   /* after the last collection */
 } gl_pacer;

@@ -18,6 +18,10 @@
 
 gl_bin gl_bins[GL_N_BINS];
 
+/* Bins that have ever had a block, and those whose locks gl_bin_lock_all() holds. The first is written
+ * under the lock of the arena, the second by the holder of these locks. */
+static uint64_t used_bins[GL_N_BINS / 64], locked_bins[GL_N_BINS / 64];
+
 void gl_bin_init(void)
 {
     for (uint32_t b = 0; b < GL_N_BINS; b++) {
@@ -69,11 +73,21 @@ static uint64_t slot_mask(uint32_t n_objects, uint32_t w)
     return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
 }
 
+static void note_use(uint32_t bin)
+{
+    if (gl_bins[bin].n_blocks == 0 && !(used_bins[bin / 64] >> (bin % 64) & 1)) {
+        gl_lock_acquire(&gl_arena_lock);
+        used_bins[bin / 64] |= (uint64_t)1 << (bin % 64);
+        gl_lock_release(&gl_arena_lock);
+    }
+}
+
 /* A fresh block for the bin, all slots free; 0 without memory. */
 static uint32_t make_block(uint32_t bin)
 {
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
     bool is_zero;
+    note_use(bin);
     uint32_t block = gl_arena_take(1, 1, &is_zero);
     if (!block) {
         return 0;
@@ -253,6 +267,9 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots)
     if (b->n_batches >= depot_limit(info)) {
         return false;
     }
+    if (!b->batches && !(b->batches = gl_meta_alloc(GL_DEPOT_BATCHES * sizeof *b->batches))) {
+        return false;
+    }
     uintptr_t **place = &b->batches[b->n_batches];
     if (!*place && !(*place = gl_meta_alloc(info->batch * sizeof **place))) {
         return false;
@@ -380,25 +397,37 @@ void gl_bin_sweep_all(void)
 
 void gl_bin_lock_all(void)
 {
-    for (uint32_t b = 0; b < GL_N_BINS; b++) {
-        if (gl_bin_class(b) && gl_bin_kind(b)) {
-            gl_lock_acquire(&gl_bins[b].lock);
+    for (uint32_t w = 0; w < GL_N_BINS / 64; w++) {
+        for (uint64_t todo = used_bins[w] & ~locked_bins[w]; todo; todo &= todo - 1) {
+            gl_lock_acquire(&gl_bins[w * 64 + gl_ctz64(todo)].lock);
+            locked_bins[w] |= todo & -todo;
         }
     }
+}
+
+bool gl_bin_all_locked(void)
+{
+    return memcmp(used_bins, locked_bins, sizeof used_bins) == 0;
 }
 
 void gl_bin_unlock_all(void)
 {
-    for (uint32_t b = GL_N_BINS; b-- > 0;) {
-        if (gl_bin_class(b) && gl_bin_kind(b)) {
-            gl_lock_release(&gl_bins[b].lock);
+    for (uint32_t w = GL_N_BINS / 64; w-- > 0;) {
+        uint64_t todo = locked_bins[w];
+        locked_bins[w] = 0;
+        for (; todo; todo &= todo - 1) {
+            gl_lock_release(&gl_bins[w * 64 + gl_ctz64(todo)].lock);
         }
     }
 }
 
+/* Read before written: a page that is only read is not copied for the child. */
 void gl_bin_after_fork_child(void)
 {
-    for (uint32_t b = 0; b < GL_N_BINS; b++) {
-        gl_lock_reset(&gl_bins[b].lock);
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        if (gl_lock_is_held(&gl_bins[bin].lock)) {
+            gl_lock_reset(&gl_bins[bin].lock);
+        }
     }
+    memset(locked_bins, 0, sizeof locked_bins);
 }

@@ -23,8 +23,12 @@ typedef struct gl_bin {
     uint32_t n_blocks;
     uint32_t n_all_dead; /* unswept blocks of which nothing is left */
     uint32_t n_batches;
-    uintptr_t *batches[GL_DEPOT_BATCHES]; /* each of the class's batch size; meta memory, kept */
+    uintptr_t **batches; /* GL_DEPOT_BATCHES of the class's batch size; meta memory, kept */
+    uint64_t spare[3];
 } gl_bin;
+
+_Static_assert(sizeof(gl_bin) == 64, "one cache line: threads in different classes do not disturb "
+                                     "each other, and a fork copies few pages");
 
 extern gl_bin gl_bins[GL_N_BINS];
 
@@ -55,7 +59,11 @@ void gl_bin_release_dead(void);
 /* Puts a block on the unswept list (the collector, with the world stopped). */
 void gl_bin_add_unswept(uint32_t block, uint32_t n_dead);
 
+/* Takes the locks of all bins that have ever had a block (bins never used would only cost a fork
+ * their pages). With the lock of the arena held as well, gl_bin_all_locked() tells whether another
+ * bin has come into use meanwhile. */
 void gl_bin_lock_all(void);
+bool gl_bin_all_locked(void);
 void gl_bin_unlock_all(void);
 void gl_bin_after_fork_child(void);
 

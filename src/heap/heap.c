@@ -239,8 +239,14 @@ size_t gl_heap_release_os_memory(void)
 void gl_heap_lock_all(void)
 {
     gl_cache_lock();
-    gl_bin_lock_all();
-    gl_lock_acquire(&gl_arena_lock);
+    for (;;) {
+        gl_bin_lock_all();
+        gl_lock_acquire(&gl_arena_lock);
+        if (gl_bin_all_locked()) {
+            break;
+        }
+        gl_lock_release(&gl_arena_lock);
+    }
     gl_meta_lock();
 }
 

@@ -180,6 +180,15 @@ START_TEST(our_own_space_is_left_out)
     ck_assert_ptr_nonnull(gl_regions_find(&regions, (uintptr_t)below));
     ck_assert_ptr_nonnull(gl_regions_find(&regions, (uintptr_t)above));
     ck_assert_ptr_null(gl_regions_find(&regions, (uintptr_t)space));
+    /* What others map between our pieces is theirs, also where it merges with ours. */
+    char *between = mmap(space + 65536, 4096, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_eq(between, space + 65536);
+    const gl_region *r = region_of(between);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_uint_eq(r->start, (uintptr_t)between);
+    ck_assert_uint_eq(r->end, (uintptr_t)between + 4096);
+    ck_assert_ptr_null(gl_regions_find(&regions, (uintptr_t)space));
 }
 END_TEST
 

@@ -681,11 +681,8 @@ START_TEST(no_descriptor_is_left)
 }
 END_TEST
 
-static int stop_without_proc(void)
+static int stop_without_proc(const char *folder)
 {
-    char folder[] = "/tmp/gleaner-unit-XXXXXX";
-    if (!mkdtemp(folder))
-        return 1;
     int status = 77;
     if (chroot(folder) == 0 && chdir("/") == 0) {
         status = 0;
@@ -712,10 +709,13 @@ START_TEST(without_proc_the_registry_is_what_is_stopped)
 {
     if (UNIT_HAS_TSAN)
         return; /* its run-time library needs /proc */
+    char folder[] = "/tmp/gleaner-unit-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
     pid_t child = fork();
     if (child == 0)
-        _exit(stop_without_proc());
+        _exit(stop_without_proc(folder));
     int status = unit_status_of(child);
+    rmdir(folder);
     ck_assert(status == 0 || (status == 77 && geteuid() != 0)); /* only root may chroot */
 }
 END_TEST

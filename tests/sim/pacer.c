@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/sim/pacer.c - programs that exist only as numbers, paced by the pacer: how often they are
+ * collected, how large their heap grows, and what share of the time the collector takes.
+ *
+ * A program is a function that says, for each mebibyte that it allocates, how much is reachable then,
+ * and how much of the rest it has freed itself. The costs are about those of a machine that marks a
+ * gibibyte in a second: what matters is their ratio.
+ *
+ *   pacer              runs all and checks the bounds
+ *   pacer --verbose    prints a line for each
+ *   pacer --fault      checks against bounds that cannot hold: status 1
+ */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collect/pacer.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define NO_LIMIT UINT64_MAX
+
+enum {
+    MARK_NS_PER_MIB = 1000000,
+    COLLECTION_NS = 200000,       /* stopping, roots */
+    ALLOCATE_NS_PER_MIB = 600000  /* the program: allocation and what it does with the memory */
+};
+
+/* ---- The simulated process ------------------------------------------------------------------ */
+
+typedef struct process {
+    gl_pacer pacer;
+    uint64_t allocated_mib;
+    uint64_t reachable, in_use, trigger; /* bytes */
+    uint64_t now_ns, last_end_ns, collector_ns;
+    uint64_t n_collections, n_late; /* in all, and in the second half */
+    uint64_t max_in_use;
+    uint64_t max_reachable;
+} process;
+
+static void collect(process *p)
+{
+    uint64_t cost = COLLECTION_NS + p->reachable / MIB * MARK_NS_PER_MIB;
+    gl_pacer_sample sample = {
+        .before_bytes = p->in_use,
+        .live_bytes = p->reachable,
+        .collector_ns = cost,
+        .program_ns = p->now_ns - p->last_end_ns,
+    };
+    p->now_ns += cost;
+    p->last_end_ns = p->now_ns;
+    p->collector_ns += cost;
+    p->n_collections++;
+    p->in_use = p->reachable;
+    p->trigger = gl_pacer_learn(&p->pacer, &sample);
+}
+
+/* Allocates one MiB; `freed` bytes are freed by the program itself. */
+static void step(process *p, uint64_t reachable, uint64_t freed)
+{
+    p->now_ns += ALLOCATE_NS_PER_MIB;
+    p->allocated_mib++;
+    p->in_use += MIB;
+    p->in_use -= freed < p->in_use ? freed : p->in_use;
+    p->reachable = reachable;
+    if (p->in_use < reachable) {
+        p->in_use = reachable;
+    }
+    if (p->in_use > p->trigger) {
+        collect(p);
+    }
+    p->max_in_use = p->in_use > p->max_in_use ? p->in_use : p->max_in_use;
+    p->max_reachable = reachable > p->max_reachable ? reachable : p->max_reachable;
+}
+
+/* ---- Programs: what is reachable, and freed, at the nth MiB --------------------------------- */
+
+typedef struct moment {
+    uint64_t reachable, freed;
+} moment;
+
+static moment steady(uint64_t n)
+{
+    uint64_t mib = n < 100 ? n : 100;
+    return (moment){mib * MIB, 0};
+}
+
+static moment ramp(uint64_t n) { return (moment){n * MIB / 4, 0}; }
+
+/* Every thousandth MiB or so the data grow to twenty times their size, for a short while. */
+static moment burst(uint64_t n)
+{
+    uint64_t phase = n % 4000;
+    return (moment){phase < 500 ? (20 + phase) * MIB : 20 * MIB, 0};
+}
+
+static moment leak(uint64_t n) { return (moment){(10 + n) * MIB, 0}; }
+
+static moment oscillation(uint64_t n)
+{
+    uint64_t phase = n % 600;
+    return (moment){(50 + (phase < 300 ? phase : 600 - phase) / 2) * MIB, 0};
+}
+
+/* Holds 100 MiB; everything else it frees at once. */
+static moment frees_everything(uint64_t n)
+{
+    return n < 100 ? (moment){n * MIB, 0} : (moment){100 * MIB, MIB};
+}
+
+/* Breathes: builds 80 MiB up and frees it again, over and over. */
+static moment frees_in_waves(uint64_t n)
+{
+    uint64_t phase = n % 160;
+    return phase < 80 ? (moment){(20 + phase) * MIB, 0} : (moment){(180 - phase) * MIB, 2 * MIB};
+}
+
+/* Frees all but one part in fifty, and loses that. */
+static moment leaks_a_little(uint64_t n)
+{
+    return (moment){100 * MIB, n < 100 ? 0 : MIB - MIB / 50};
+}
+
+/* First frees everything, then turns to producing garbage. */
+static moment turns_bad(uint64_t n)
+{
+    return n < 10000 ? frees_in_waves(n) : (moment){60 * MIB, 0};
+}
+
+static moment tiny(uint64_t n) { return (moment){MIB / 2 + n % 2, 0}; }
+
+static moment almost_at_limit(uint64_t n)
+{
+    return (moment){(n < 480 ? n : 480) * MIB, 0};
+}
+
+static moment beyond_limit(uint64_t n) { return (moment){(n < 700 ? n : 700) * MIB, 0}; }
+
+/* ---- Bounds --------------------------------------------------------------------------------- */
+
+typedef struct scenario {
+    const char *name;
+    moment (*program)(uint64_t n);
+    uint64_t percent, limit_mib, max_backoff, n_mib;
+    uint64_t max_collections, max_late; /* in all, and in the second half */
+    double max_factor; /* of the largest heap to the most that was reachable (or the floor) */
+    double max_share;  /* of the time that the collector takes */
+} scenario;
+
+enum { FLOOR_MIB = 4, PRELOADED_FLOOR_MIB = 32 };
+
+static const scenario scenarios[] = {
+    /* A program that collects: no backoff. */
+    {"steady, 100 %", steady, 100, 0, 1, 20000, 210, 101, 2.02, 0.64},
+    {"steady, 150 %", steady, 150, 0, 1, 20000, 145, 68, 2.52, 0.54},
+    {"steady, 400 %", steady, 400, 0, 1, 20000, 60, 26, 5.02, 0.31},
+    {"ramp", ramp, 100, 0, 1, 8000, 45, 8, 2.02, 0.65},
+    {"burst", burst, 100, 0, 1, 40000, 500, 300, 2.02, 0.30},
+    {"leak", leak, 100, 0, 1, 8000, 14, 2, 2.02, 0.70},
+    {"oscillation", oscillation, 100, 0, 1, 40000, 250, 130, 2.02, 0.60},
+    {"tiny", tiny, 100, 0, 1, 10000, 3400, 1700, 1.30, 0.20},
+    /* Under malloc: the backoff is allowed. */
+    {"frees everything", frees_everything, 150, 0, 16, 100000, 4, 0, 1.05, 0.01},
+    {"frees in waves", frees_in_waves, 150, 0, 16, 100000, 5, 0, 1.60, 0.01},
+    {"leaks a little", leaks_a_little, 150, 0, 16, 400000, 120, 60, 26.0, 0.05},
+    {"leak under malloc", leak, 150, 0, 16, 8000, 6, 1, 2.0, 0.20},
+    {"turns bad", turns_bad, 150, 0, 16, 40000, 350, 230, 26.0, 0.48},
+    {"steady under malloc", steady, 150, 0, 16, 20000, 145, 68, 7.1, 0.54},
+    /* A soft limit: the heap stays there as long as that costs at most about half of the time. */
+    {"far from the limit", steady, 100, 512, 1, 20000, 210, 101, 2.02, 0.64},
+    {"close to the limit", almost_at_limit, 100, 512, 1, 40000, 100, 50, 2.02, 0.65},
+    {"beyond the limit", beyond_limit, 100, 512, 1, 40000, 75, 35, 2.02, 0.65},
+    {"well below the limit", steady, 400, 300, 1, 20000, 120, 60, 3.02, 0.50},
+    {"ramp to the limit", ramp, 100, 512, 1, 2000, 40, 10, 2.02, 0.75},
+};
+
+/* ---- Running -------------------------------------------------------------------------------- */
+
+static bool is_verbose, has_fault;
+static int n_faults;
+
+static void expect(const scenario *s, bool is_true, const char *what, double found, double bound)
+{
+    if (!is_true) {
+        fprintf(stderr, "%s: %s is %.3f, the bound is %.3f\n", s->name, what, found, bound);
+        n_faults++;
+    }
+}
+
+static void run(const scenario *s)
+{
+    process p = {.allocated_mib = 0};
+    uint64_t floor_mib = s->max_backoff > 1 ? PRELOADED_FLOOR_MIB : FLOOR_MIB;
+    gl_pacer_init(&p.pacer, s->percent, floor_mib * MIB, s->limit_mib ? s->limit_mib * MIB : NO_LIMIT,
+                  s->max_backoff);
+    p.trigger = gl_pacer_trigger(&p.pacer);
+    uint64_t n_first_half = 0;
+    for (uint64_t n = 0; n < s->n_mib; n++) {
+        moment m = s->program(n);
+        step(&p, m.reachable, m.freed);
+        if (n == s->n_mib / 2) {
+            n_first_half = p.n_collections;
+        }
+    }
+    uint64_t base = p.max_reachable > floor_mib * MIB ? p.max_reachable : floor_mib * MIB;
+    double factor = (double)p.max_in_use / (double)base;
+    double share = (double)p.collector_ns / (double)p.now_ns;
+    uint64_t n_late = p.n_collections - n_first_half;
+    if (is_verbose) {
+        printf("%-22s %6" PRIu64 " collections, %6" PRIu64 " late, heap factor %5.2f, share %4.1f %%\n",
+               s->name, p.n_collections, n_late, factor, share * 100);
+    }
+    double strictness = has_fault ? 0.1 : 1;
+    double max_collections = (double)s->max_collections * strictness;
+    expect(s, (double)p.n_collections <= max_collections, "number of collections",
+           (double)p.n_collections, max_collections);
+    expect(s, n_late <= s->max_late, "number of late collections", (double)n_late,
+           (double)s->max_late);
+    expect(s, factor <= s->max_factor * strictness, "heap factor", factor,
+           s->max_factor * strictness);
+    expect(s, share <= s->max_share * strictness, "share of the collector", share,
+           s->max_share * strictness);
+}
+
+/* ---- The arithmetic at its ends ------------------------------------------------------------- */
+
+static void check(bool is_true, const char *what)
+{
+    if (!is_true) {
+        fprintf(stderr, "%s\n", what);
+        n_faults++;
+    }
+}
+
+static void check_ends(void)
+{
+    gl_pacer p;
+    gl_pacer_sample huge = {UINT64_MAX, UINT64_MAX / 2, UINT64_MAX, UINT64_MAX};
+    gl_pacer_sample none = {0, 0, 0, 0};
+    gl_pacer_init(&p, 0, MIB, NO_LIMIT, 16);
+    check(gl_pacer_trigger(&p) == UINT64_MAX, "percent 0: a trigger");
+    check(gl_pacer_learn(&p, &none) == UINT64_MAX, "percent 0: a trigger after a collection");
+    gl_pacer_init(&p, 100000, MIB, NO_LIMIT, 16);
+    check(gl_pacer_trigger(&p) == MIB, "the first trigger is not the floor");
+    check(gl_pacer_learn(&p, &none) == MIB, "an empty heap: not the floor");
+    check(gl_pacer_learn(&p, &huge) >= UINT64_MAX / 2, "a huge heap: the trigger has wrapped");
+    for (int i = 0; i < 400; i++) {
+        gl_pacer_learn(&p, &none);
+    }
+    check(gl_pacer_learn(&p, &none) <= 2 * MIB, "a recent peak does not decay");
+    gl_pacer_init(&p, 100, 64 * MIB, 16 * MIB, 1);
+    check(gl_pacer_trigger(&p) == 16 * MIB, "the limit is below the floor: it does not count");
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        is_verbose |= strcmp(argv[i], "--verbose") == 0;
+        has_fault |= strcmp(argv[i], "--fault") == 0;
+    }
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        run(&scenarios[i]);
+    }
+    check_ends();
+    return n_faults != 0;
+}
