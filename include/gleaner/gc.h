@@ -178,7 +178,7 @@ size_t gc_get_freeze_count(void) GC_SYMBOL(gc_get_freeze_count);
 /* ---- Pacing and limits ---------------------------------------------------------------------- */
 
 /* A collection starts when the heap has grown by `percent` of what survived the last one (default
- * 150), as Go's GOGC; negative: no automatic collection. Returns the previous value. */
+ * 200), as Go's GOGC; negative: no automatic collection. Returns the previous value. */
 int gc_set_percent(int percent) GC_SYMBOL(gc_set_percent);
 
 /* A soft limit on the heap: close to it collections come more often (but never take more than

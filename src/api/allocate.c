@@ -26,9 +26,13 @@ static void *fail(int error)
 
 /* ---- Zeroed objects ------------------------------------------------------------------------- */
 
-/* `bytes` is a multiple of 16 and not 0. Straight stores that overlap: for small objects two to
- * four times as fast as a call of memset(). */
-static inline void zero_slot(char *p, size_t bytes)
+/* Up to here a slot is the request rounded up to 16, without slack, and its class the number of
+ * granules (heap/size_class.h). */
+enum { TINY_MAX = 128 };
+
+/* Zeroes a slot of up to TINY_MAX bytes, a multiple of 16. Straight stores that overlap: two to four
+ * times as fast as a call of memset(). */
+static inline void zero_tiny(char *p, size_t bytes)
 {
     if (bytes <= 32) {
         memset(p, 0, 16);
@@ -36,24 +40,24 @@ static inline void zero_slot(char *p, size_t bytes)
     } else if (bytes <= 64) {
         memset(p, 0, 32);
         memset(p + bytes - 32, 0, 32);
-    } else if (bytes <= 128) {
+    } else {
         memset(p, 0, 64);
         memset(p + bytes - 64, 0, 64);
-    } else {
-        memset(p, 0, bytes);
     }
 }
 
+/* The fast path calls nothing, so that it needs no frame; all else is behind a tail call. */
 static inline void *allocate_scanned(size_t size)
 {
-    if (GL_UNLIKELY(size > GL_SMALL_MAX)) {
-        return gl_heap_alloc(size, GL_KIND_SCANNED, true);
+    if (GL_LIKELY(size <= TINY_MAX)) {
+        size_t bytes = (size + (size == 0) + GL_GRANULE_BYTES - 1) & ~(size_t)(GL_GRANULE_BYTES - 1);
+        char *p = gl_try_pop(gl_bin_of(GL_KIND_SCANNED, (uint32_t)(bytes >> GL_GRANULE_SHIFT)));
+        if (GL_LIKELY(p != NULL)) {
+            zero_tiny(p, bytes);
+            return p;
+        }
     }
-    char *p = gl_alloc(size, GL_KIND_SCANNED);
-    if (GL_LIKELY(p != NULL)) {
-        zero_slot(p, gl_classes[gl_size_class(size)].bytes);
-    }
-    return p;
+    return gl_heap_alloc(size, GL_KIND_SCANNED, true);
 }
 
 void *gc_malloc(size_t size)

@@ -141,13 +141,27 @@ void gl_start_apply_faults(void)
     }
 }
 
+/* A second attempt, after one that found no memory, keeps what calls have set since. */
+static int read_options_once(const gc_config *config)
+{
+    static bool is_done; /* only the thread whose turn it is comes here */
+    if (is_done && !config) {
+        return 0;
+    }
+    int error = read_options(config);
+    if (!error) {
+        is_done = true;
+        gl_start_apply_faults();
+    }
+    return error;
+}
+
 static int start(const gc_config *config)
 {
-    int error = read_options(config);
+    int error = read_options_once(config);
     if (error) {
         return error;
     }
-    gl_start_apply_faults();
     if (!register_fork_handlers() || !gl_heap_init()) {
         return ENOMEM;
     }

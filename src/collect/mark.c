@@ -28,6 +28,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/filter.h"
 #include "collect/layout.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
@@ -51,8 +52,8 @@ enum {
 
 /* Ids and spans: an address, a count of words above bit 48, and (ids only) flags above bit 60. A span
  * is a row of words inside one cache line. */
-#define WORDS_SHIFT 48
-#define ADDRESS_MASK (((uint64_t)1 << WORDS_SHIFT) - 1)
+#define WORDS_SHIFT GL_SPAN_COUNT_SHIFT
+#define ADDRESS_MASK GL_SPAN_ADDRESS_MASK
 #define WORDS_MASK 0xfffu
 #define ID_LARGE ((uint64_t)1 << 61) /* the length is in the block's header */
 #define ID_TYPED ((uint64_t)1 << 62) /* scanned by its layout */
@@ -60,6 +61,7 @@ enum {
 #define ID_FLAGS (ID_LARGE | ID_TYPED | ID_LEAF)
 
 struct gl_marker {
+    gl_filter *filter;
     uint64_t *stack;
     size_t top, capacity; /* entries */
     size_t max_capacity;
@@ -68,7 +70,7 @@ struct gl_marker {
     bool has_overflowed; /* some block is flagged */
     uint32_t n_spans[2];
     uint64_t spans[2][MAX_SPANS];
-    uint64_t offsets[MAX_CANDIDATES]; /* of candidate words in the arena */
+    uint64_t offsets[MAX_CANDIDATES + GL_FILTER_SLACK]; /* of candidate words in the arena */
     uint64_t bits[MAX_CANDIDATES];    /* where their mark bits are, counted from mark_bits, */
     uint64_t ids[MAX_CANDIDATES];     /* and their ids */
 };
@@ -106,6 +108,7 @@ gl_marker *gl_marker_new(void)
         gl_meta_free(m, sizeof *m);
         return NULL;
     }
+    m->filter = gl_filter_select();
     m->stack = start;
     m->capacity = STACK_FIRST_BYTES / sizeof *m->stack;
     m->max_capacity = bytes / sizeof *m->stack;
@@ -278,33 +281,11 @@ static uint32_t pop_batch(gl_marker *m, uint64_t *spans)
 
 /* ---- Scan ----------------------------------------------------------------------------------- */
 
-/* Reads the spans; offsets of words that point into the arena go to m->offsets. The lines of `next`
- * are prefetched on the way. Reading a racing or uninitialised word is what a conservative collector
- * does: not for the sanitizers to judge. */
-__attribute__((no_sanitize("address", "thread"))) static uint32_t
-scan(gl_marker *m, const uint64_t *spans, uint32_t n_spans, const uint64_t *next, uint32_t n_next)
+/* Offsets of words that point into the arena go to m->offsets; the lines of `next` are prefetched on
+ * the way. */
+static uint32_t scan(gl_marker *m, gl_filter_spans spans, gl_filter_spans next)
 {
-    const uintptr_t base = gl_heap.base;
-    const uintptr_t used = gl_heap.used_bytes;
-    uint64_t *offsets = m->offsets;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_spans; i++) {
-        if (i < n_next) {
-            __builtin_prefetch((const void *)id_address(next[i]));
-        }
-        /* Last first: the first field is then popped first, which is the order of allocation. */
-        const uintptr_t *first = (const uintptr_t *)id_address(spans[i]);
-        const uintptr_t *word = first + (spans[i] >> WORDS_SHIFT);
-        do {
-            uintptr_t offset = *--word - base;
-            offsets[n] = offset;
-            n += offset < used;
-        } while (word > first);
-    }
-    for (uint32_t i = n_spans; i < n_next; i++) {
-        __builtin_prefetch((const void *)id_address(next[i]));
-    }
-    return n;
+    return m->filter(spans, next, gl_heap.base, gl_heap.used_bytes, m->offsets);
 }
 
 /* ---- Resolve -------------------------------------------------------------------------------- */
@@ -386,7 +367,8 @@ static void mark(gl_marker *m, uint32_t n)
 
 static void scan_spans_at_once(gl_marker *m, const uint64_t *spans, uint32_t n)
 {
-    mark(m, resolve(m, scan(m, spans, n, NULL, 0)));
+    gl_filter_spans these = {spans, n}, none = {NULL, 0};
+    mark(m, resolve(m, scan(m, these, none)));
 }
 
 /* ---- The loop ------------------------------------------------------------------------------- */
@@ -398,9 +380,9 @@ static void drain_stack(gl_marker *m)
     while (m->n_spans[current] > 0 || m->top > 0) {
         unsigned next = 1 - current;
         m->n_spans[next] = pop_batch(m, m->spans[next]);
-        uint32_t n = scan(m, m->spans[current], m->n_spans[current], m->spans[next],
-                          m->n_spans[next]);
-        mark(m, resolve(m, n));
+        gl_filter_spans now = {m->spans[current], m->n_spans[current]};
+        gl_filter_spans then = {m->spans[next], m->n_spans[next]};
+        mark(m, resolve(m, scan(m, now, then)));
         current = next;
     }
 }

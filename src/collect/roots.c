@@ -15,12 +15,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
+#include "os/memory.h"
 
 typedef struct range {
     uintptr_t start, end;
@@ -316,6 +318,11 @@ static void mark_present(uintptr_t start, uintptr_t end, void *marker)
     mark_allowed(marker, start, end);
 }
 
+static void mark_whole(uintptr_t start, uintptr_t end, void *marker)
+{
+    mark_piece(marker, start, end);
+}
+
 static void mark_region(gl_marker *m, const gl_region *r, uintptr_t from)
 {
     if (r->is_readable && !r->is_device && !r->is_special) {
@@ -337,7 +344,10 @@ static void mark_stack_from(gl_marker *m, uintptr_t sp, const gl_images *images)
     }
     const gl_region *r = gl_regions_find(&roots.regions, sp);
     if (r && images) {
-        mark_piece(m, sp, r->end);
+        /* Page by page that is there: a neighbour that has merged with the stack may hold guards. */
+        uintptr_t next_page = gl_round_up(sp + 1, gl_os_page_bytes);
+        mark_piece(m, sp, next_page);
+        gl_regions_present(next_page, r->end, true, mark_whole, m);
     }
 }
 
@@ -470,6 +480,7 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
     if (!gl_regions_read(&roots.regions)) {
         return 0;
     }
+    gl_regions_present_begin();
     if (!images) {
         note_dead_part(self);
         for (const gl_stopped_thread *t = others; t; t = t->next) {
@@ -488,6 +499,7 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
     for (size_t i = 0; i < roots.added.n; i++) {
         mark_piece(m, roots.added.at[i].start, roots.added.at[i].end);
     }
+    gl_regions_present_end();
     mark_coroutines(m);
     mark_root_objects(m);
     roots.dead.n = 0;

@@ -38,10 +38,10 @@ typedef struct gl_cache {
 
 /* Never NULL: threads without a cache share an empty one, whose magazines are full and empty at
  * once, so that the fast paths need no test for it. */
-extern __thread gl_cache *gl_self;
+extern __thread gl_cache *gl_self GL_HIDDEN;
 
 /* Class of a request, by (bytes + 15 + (bytes > 128)) / 16. */
-extern uint8_t gl_class_of_granules[];
+extern uint8_t gl_class_of_granules[] GL_HIDDEN;
 
 void *gl_alloc_slow(size_t bytes, gl_kind kind);
 bool gl_free_slow(void *p, const char *call);
@@ -52,16 +52,13 @@ static inline uint32_t gl_size_class(size_t bytes)
                                 GL_GRANULE_SHIFT];
 }
 
-/* Memory with whatever was in it. */
-static inline void *gl_alloc(size_t bytes, gl_kind kind)
+/* A slot of the bin, with whatever was in it; NULL if the magazine is empty. */
+static inline void *gl_try_pop(uint32_t bin)
 {
-    if (GL_UNLIKELY(bytes > GL_SMALL_MAX)) {
-        return gl_alloc_slow(bytes, kind);
-    }
-    gl_magazine *m = &gl_self->magazines[gl_bin_of(kind, gl_size_class(bytes))];
+    gl_magazine *m = &gl_self->magazines[bin];
     uint32_t count = m->count;
     if (GL_UNLIKELY(count == 0)) {
-        return gl_alloc_slow(bytes, kind);
+        return NULL;
     }
     uintptr_t p = m->slots[count - 1];
     m->count = count - 1;
@@ -69,6 +66,16 @@ static inline void *gl_alloc(size_t bytes, gl_kind kind)
     *gl_state_of(p) = GL_STATE_ALLOCATED;
     __asm__ __volatile__("" : : "r"(p) : "memory");
     return (void *)p;
+}
+
+/* Memory with whatever was in it; a large object of a zeroed kind is zeroed. */
+static inline void *gl_alloc(size_t bytes, gl_kind kind)
+{
+    if (GL_UNLIKELY(bytes > GL_SMALL_MAX)) {
+        return gl_alloc_slow(bytes, kind);
+    }
+    void *p = gl_try_pop(gl_bin_of(kind, gl_size_class(bytes)));
+    return GL_LIKELY(p != NULL) ? p : gl_alloc_slow(bytes, kind);
 }
 
 /* True if the object is free now; otherwise the misuse was reported and the handler returned. */

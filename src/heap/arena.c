@@ -97,6 +97,7 @@ static size_t lay_out(char *start, size_t arena_bytes)
         gl_heap.free_bits = (uint64_t *)(void *)arena.tables[TABLE_FREE].start;
         gl_heap.mark_bits = (uint64_t *)(void *)arena.tables[TABLE_MARK].start;
         gl_heap.state = (uint8_t *)arena.tables[TABLE_STATE].start;
+        gl_heap.state_origin = (uintptr_t)gl_heap.state - (gl_heap.base >> GL_GRANULE_SHIFT);
         gl_heap.max_bytes = arena_bytes;
         arena.max_blocks = (uint32_t)(n_blocks - 1);
     }

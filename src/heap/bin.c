@@ -134,24 +134,33 @@ static bool is_whole(const gl_block *header)
 
 /* ---- Taking --------------------------------------------------------------------------------- */
 
-/* Takes up to n slots of one block into out[0..), ascending. */
-static uint32_t extract(uint32_t block, uintptr_t *out, uint32_t n)
+/* Takes up to n slots of one block, ascending, and stores them downwards from `end`: the array then
+ * pops in ascending order. */
+static uint32_t extract(uint32_t block, uintptr_t *end, uint32_t n)
 {
     gl_block *header = &gl_heap.blocks[block];
     uint32_t bytes = gl_classes[gl_bin_class(header->bin)].bytes;
     uint64_t *bits = gl_block_free_bits(block);
-    uintptr_t start = gl_block_start(block);
-    uint32_t got = 0;
-    for (uint32_t w = 0; got < n && w < gl_words_for(header->n_objects); w++) {
+    uint32_t n_words = gl_words_for(header->n_objects);
+    uint32_t n_left = n;
+    for (uint32_t w = 0; n_left > 0 && w < n_words; w++) {
         uint64_t word = bits[w];
-        while (word && got < n) {
-            out[got++] = start + (uintptr_t)(w * 64 + gl_ctz64(word)) * bytes;
-            word &= word - 1;
+        uintptr_t slot = gl_block_start(block) + (uintptr_t)w * 64 * bytes;
+        if (word == ~(uint64_t)0 && n_left >= 64) {
+            /* The usual case in a fresh block, and in one whose objects died together. */
+            for (uint32_t i = 0; i < 64; i++, slot += bytes) {
+                *--end = slot;
+            }
+            n_left -= 64;
+            word = 0;
+        }
+        for (; word && n_left > 0; word &= word - 1, n_left--) {
+            *--end = slot + (uintptr_t)gl_ctz64(word) * bytes;
         }
         bits[w] = word;
     }
-    header->n_free = (uint16_t)(header->n_free - got);
-    return got;
+    header->n_free = (uint16_t)(header->n_free - (n - n_left));
+    return n - n_left;
 }
 
 /* A block with free slots: a partial one, a swept one, a fresh one. 0: no memory. */
@@ -173,7 +182,7 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
         if (!block) {
             break;
         }
-        got += extract(block, out + got, n - got);
+        got += extract(block, out + (n - got), n - got);
         if (gl_heap.blocks[block].n_free == 0) {
             unlink(&gl_bins[bin].partial, block, GL_BLOCK_LISTED);
         }
@@ -181,10 +190,8 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
             break; /* enough: what is left of the next block can wait */
         }
     }
-    for (uint32_t i = 0, j = got; i + 1 < j; i++) {
-        uintptr_t swap = out[i];
-        out[i] = out[--j];
-        out[j] = swap;
+    if (got < n) {
+        memmove(out, out + (n - got), got * sizeof *out);
     }
     gl_add_relaxed(&gl_heap.in_use_bytes, (size_t)got * gl_classes[gl_bin_class(bin)].bytes);
     gl_add_relaxed(&gl_heap.allocated_bytes, (size_t)got * gl_classes[gl_bin_class(bin)].bytes);

@@ -2,7 +2,7 @@
 /*
  * heap/size_class.h - the sizes that small objects come in.
  *
- * Steps of 16 bytes to 256, then about eight per doubling. Above 528 a size is what is left of a
+ * Steps of 16 bytes to 256, so that class c up to there holds c granules; then about eight per doubling. Above 528 a size is what is left of a
  * block divided by a whole number, so that little of a block is lost. The powers of two are there
  * for aligned requests; plain requests of that size take the next class, which has slack (types.h).
  */
@@ -20,7 +20,7 @@ typedef struct gl_class_info {
     uint16_t batch;    /* slots that go to and fro at once */
 } gl_class_info;
 
-extern gl_class_info gl_classes[GL_N_CLASSES];
+extern gl_class_info gl_classes[GL_N_CLASSES] GL_HIDDEN;
 extern uint32_t gl_n_size_classes; /* classes 1 to gl_n_size_classes are in use */
 
 void gl_size_class_init(void);

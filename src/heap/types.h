@@ -134,6 +134,9 @@ enum gl_state {
     GL_STATE_PINNED = 4
 };
 
+/* A declaration that says so spares a load of the address through the global offset table. */
+#define GL_HIDDEN __attribute__((visibility("hidden")))
+
 /* The one heap. Writer of the addresses: gl_heap_init(), once. */
 typedef struct gl_heap_state {
     uintptr_t base;         /* of the arena; block 0 begins here */
@@ -143,6 +146,7 @@ typedef struct gl_heap_state {
     uint64_t *free_bits;
     uint64_t *mark_bits;
     uint8_t *state;
+    uintptr_t state_origin;      /* state - base / 16: the state byte of p is at state_origin + p / 16 */
     size_t max_bytes;            /* of the arena */
     volatile gl_word in_use_bytes;     /* see the equations; bytes in caches count as in use */
     volatile gl_word trigger_bytes;    /* in_use_bytes beyond which a collection is due */
@@ -153,7 +157,7 @@ typedef struct gl_heap_state {
     volatile gl_word n_pinned;         /* objects with GL_STATE_PINNED */
 } gl_heap_state;
 
-extern gl_heap_state gl_heap;
+extern gl_heap_state gl_heap GL_HIDDEN;
 
 /* ---- Addresses ------------------------------------------------------------------------------ */
 
@@ -174,7 +178,7 @@ static inline uint64_t *gl_block_mark_bits(uint32_t block)
 
 static inline uint8_t *gl_state_of(uintptr_t address)
 {
-    return gl_heap.state + ((address - gl_heap.base) >> GL_GRANULE_SHIFT);
+    return (uint8_t *)(gl_heap.state_origin + (address >> GL_GRANULE_SHIFT));
 }
 
 /* The number of the object that contains the byte at `offset` of a small block. */

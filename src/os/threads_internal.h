@@ -65,6 +65,9 @@ void gl_stop_after_fork(void);
  * signal stays open. Returns the error number. */
 int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old);
 
+/* What sigtimedwait does in such a program; returns the signal, or a negated error number. */
+int gl_threads_sigwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+
 /* Installs the handler if it is not there (any more): a program may have reset all signals. */
 void gl_threads_ensure_handler(void);
 

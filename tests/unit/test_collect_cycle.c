@@ -199,6 +199,15 @@ END_TEST
 
 static volatile int is_done;
 
+/* Large objects, too: the verifier must never see one half made, half resized or half freed. */
+static bool churn_large(uint64_t *chance)
+{
+    size_t bytes = 30000 + fixture_below(chance, 300000);
+    void *p = gl_heap_alloc(bytes, GL_KIND_ATOMIC, false);
+    void *q = p ? gl_heap_realloc(p, 30000 + fixture_below(chance, 300000), "realloc") : NULL;
+    return q && (fixture_below(chance, 2) || gl_heap_free(q, "free"));
+}
+
 /* Returns NULL if all is well. */
 static void *churn(void *arg)
 {
@@ -206,7 +215,7 @@ static void *churn(void *arg)
     node *lists[8] = {NULL};
     while (!is_done) {
         size_t i = fixture_below(&chance, 8);
-        if (length(lists[i]) > 30) {
+        if (length(lists[i]) > 30 || (i == 0 && !churn_large(&chance))) {
             return arg;
         }
         lists[i] = make_list(1 + fixture_below(&chance, 30));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* os/sigmask.c: the suspend signal cannot be blocked by accident; all else is as in glibc. */
+/* os/sigmask.c and os/sigwait.c: the suspend signal can be neither blocked nor taken by accident;
+ * all else is as in glibc. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -7,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "os/threads_internal.h"
+#include "base/atomic.h"
 #include "unit.h"
 
 /* The mask as the kernel has it. */
@@ -25,6 +27,10 @@ static void init_threads(void)
 {
     gl_threads_init(0);
     ck_assert_int_eq(gl_threads_sigmask(SIG_BLOCK, NULL, NULL), 0);
+    sigset_t none;
+    sigemptyset(&none);
+    struct timespec at_once = {0};
+    ck_assert_int_eq(gl_threads_sigwait(&none, NULL, &at_once), -EAGAIN);
 }
 
 START_TEST(a_full_mask_leaves_our_signal_open)
@@ -109,6 +115,104 @@ START_TEST(init_opens_what_a_parent_blocked)
 }
 END_TEST
 
+/* --- Waiting for signals ------------------------------------------------------------------------- */
+
+static volatile gl_word is_waiting;
+
+static void *wait_for_any(void *arg)
+{
+    (void)arg;
+    sigset_t all;
+    sigfillset(&all);
+    int got = -1;
+    gl_store_release(&is_waiting, 1);
+    int error = sigwait(&all, &got);
+    return (void *)(intptr_t)(error ? -error : got);
+}
+
+/* True if the world could be stopped each time. */
+static bool stop_some_times(void)
+{
+    bool is_stopped = true;
+    for (int i = 0; i < 50 && is_stopped; i++) {
+        is_stopped = gl_threads_stop(1000000000);
+        if (is_stopped)
+            gl_threads_resume();
+    }
+    return is_stopped;
+}
+
+START_TEST(a_thread_that_waits_for_every_signal_gets_the_programs_only)
+{
+    sigset_t all;
+    sigfillset(&all);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &all, NULL), 0);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_any, NULL), 0);
+    while (!gl_load_acquire(&is_waiting))
+        unit_sleep_us(1000);
+    unit_sleep_us(20000);
+    ck_assert(stop_some_times());
+    ck_assert_int_eq(kill(getpid(), SIGUSR2), 0);
+    void *got;
+    pthread_join(thread, &got);
+    ck_assert_int_eq((intptr_t)got, SIGUSR2);
+}
+END_TEST
+
+static void *wait_for_some_time(void *arg)
+{
+    (void)arg;
+    sigset_t all;
+    sigfillset(&all);
+    struct timespec time = {0, 300000000};
+    gl_store_release(&is_waiting, 1);
+    int r = sigtimedwait(&all, NULL, &time);
+    return (void *)(intptr_t)(r == -1 ? errno : -r);
+}
+
+START_TEST(a_wait_with_a_time_ends_in_time_and_not_before)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_some_time, NULL), 0);
+    while (!gl_load_acquire(&is_waiting))
+        unit_sleep_us(1000);
+    ck_assert(stop_some_times());
+    void *error;
+    pthread_join(thread, &error);
+    ck_assert_int_eq((intptr_t)error, EAGAIN);
+}
+END_TEST
+
+START_TEST(a_wait_can_be_cancelled)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_any, NULL), 0);
+    while (!gl_load_acquire(&is_waiting))
+        unit_sleep_us(1000);
+    unit_sleep_us(20000);
+    ck_assert_int_eq(pthread_cancel(thread), 0);
+    void *result;
+    pthread_join(thread, &result);
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+}
+END_TEST
+
+START_TEST(information_comes_with_the_signal)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    ck_assert_int_eq(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    ck_assert_int_eq(raise(SIGUSR1), 0);
+    siginfo_t info;
+    ck_assert_int_eq(sigwaitinfo(&set, &info), SIGUSR1);
+    ck_assert_int_eq(info.si_signo, SIGUSR1);
+    ck_assert_int_eq(info.si_pid, getpid());
+    ck_assert_int_eq(info.si_code, SI_USER);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("os/sigmask");
@@ -119,6 +223,12 @@ int main(void)
     tcase_add_test(tests, what_was_inherited_can_be_undone);
     tcase_add_test(tests, the_callers_set_is_not_written);
     tcase_add_test(tests, errors_are_reported_in_two_ways);
+    TCase *waits = unit_case(suite, "waits", 20);
+    tcase_add_checked_fixture(waits, init_threads, NULL);
+    tcase_add_test(waits, a_thread_that_waits_for_every_signal_gets_the_programs_only);
+    tcase_add_test(waits, a_wait_with_a_time_ends_in_time_and_not_before);
+    tcase_add_test(waits, a_wait_can_be_cancelled);
+    tcase_add_test(waits, information_comes_with_the_signal);
     TCase *start = unit_case(suite, "start", 10);
     tcase_add_test(start, init_opens_what_a_parent_blocked);
     return unit_run(suite);

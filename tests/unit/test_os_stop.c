@@ -343,6 +343,22 @@ END_TEST
 
 /* --- The main thread is gone --------------------------------------------------------------------- */
 
+static uint64_t fastest_stop_ns = UINT64_MAX;
+
+/* What is found out about a thread by waiting a millisecond must not be found out in every stop:
+ * the fastest one tells. */
+static bool do_all_stops_succeed(int n)
+{
+    for (int i = 0; i < n; i++) {
+        uint64_t begin = gl_os_now_ns();
+        if (!stop_and_look(1000))
+            return false;
+        uint64_t used = gl_os_now_ns() - begin;
+        fastest_stop_ns = used < fastest_stop_ns ? used : fastest_stop_ns;
+    }
+    return true;
+}
+
 static void *stop_as_orphan(void *arg)
 {
     int process = gl_tasks_process();
@@ -353,15 +369,8 @@ static void *stop_as_orphan(void *arg)
         _exit(2);
     while (!gl_load_acquire(&n_started))
         unit_sleep_us(1000);
-    uint64_t begin = gl_os_now_ns();
-    for (int i = 0; i < 50; i++) {
-        if (!stop_and_look(1000))
-            _exit(3);
-    }
-    /* A millisecond's wait for the dead one in each would show. */
-    uint64_t used_ns = gl_os_now_ns() - begin;
     (void)arg;
-    _exit(used_ns < SECOND_NS / (UNIT_HAS_TSAN || UNIT_HAS_ASAN ? 1 : 5) ? 0 : 4);
+    _exit(!do_all_stops_succeed(50) ? 3 : fastest_stop_ns > 900000 ? 4 : 0);
     return NULL;
 }
 
@@ -394,16 +403,12 @@ START_TEST(worker_of_io_uring)
         return; /* not on this system */
     pthread_t thread = start(count_until_over, (void *)&counters[0]);
     wait_until_started(1);
-    bool is_good = true;
-    uint64_t begin = gl_os_now_ns();
-    for (int i = 0; i < 50; i++)
-        is_good = is_good && stop_and_look(1000);
-    uint64_t used_ns = gl_os_now_ns() - begin;
+    bool is_good = do_all_stops_succeed(50);
     gl_store_release(&is_over, 1);
     pthread_join(thread, NULL);
     close((int)fd);
     ck_assert(is_good);
-    ck_assert_uint_lt(used_ns, 2 * SECOND_NS);
+    ck_assert_uint_lt(fastest_stop_ns, 900000);
 }
 END_TEST
 
