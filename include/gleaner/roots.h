@@ -45,8 +45,8 @@ int gc_unregister_thread(void) GC_SYMBOL(gc_unregister_thread);
 
 /* Calls fn(arg) and returns its result. For calls that may block for long: a collection does not
  * wait for, nor interrupt, a thread that is inside; its stack is scanned as it was at the call.
- * `fn` must not read or write collected objects, nor call into the library (nor malloc(), where that
- * is ours). */
+ * `fn` must not read or write collected objects. It may call the library, and malloc() where that is
+ * ours; from the first such call on, the rest of `fn` is an ordinary part of the program. */
 void *gc_blocking_call(void *(*fn)(void *), void *arg) GC_SYMBOL(gc_blocking_call);
 
 /* Stacks that the program makes itself (coroutines), where they are not in memory from gc_malloc()

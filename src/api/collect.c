@@ -12,8 +12,8 @@
 
 enum { GENERATION_OLDEST = 2 };
 
-/* From inside gc_blocking_call() the thread comes out first: who collects must not count as one that
- * need not be stopped. */
+/* From inside gc_blocking_call() the thread comes out first: who collects must not count as one
+ * that need not be stopped. */
 static gl_cycle_result collect_outside(gl_cycle_report *report)
 {
     bool is_blocking = gl_threads_leave();

@@ -83,7 +83,7 @@ int gc_unregister_thread(void)
 /* Before the first use there is no collection to hold up. */
 void *gc_blocking_call(void *(*fn)(void *), void *arg)
 {
-    return gl_start_is_ready() ? gl_threads_blocking(fn, arg) : fn(arg);
+    return gl_start_is_ready() ? gl_heap_blocking(fn, arg) : fn(arg);
 }
 
 /* ---- Stacks --------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ bool gl_collect_is_enabled(void);
 /* Called once from gl_hook_start(), after the heap is ready and the options are read. */
 void gl_collect_init(void);
 
-/* Recomputes the trigger after a change of percent, limits or thresholds. */
+/* Recomputes the trigger after a change of the option trigger_bytes. */
 void gl_collect_repace(void);
 int gl_collect_set_percent(int percent);
 size_t gl_collect_set_memory_limit(size_t bytes);

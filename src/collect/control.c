@@ -66,15 +66,19 @@ static void publish_trigger_locked(uint64_t trigger)
                      gl_load_relaxed(&control.has_threshold) ? 0 : trigger);
 }
 
+static uint64_t floor_bytes(void)
+{
+    if (gl_options.trigger_bytes != 0) {
+        return gl_options.trigger_bytes;
+    }
+    return gl_control_scans_process() ? FLOOR_PRELOADED_BYTES : FLOOR_LINKED_BYTES;
+}
+
 void gl_collect_init(void)
 {
-    uint64_t floor = gl_options.trigger_bytes;
-    if (floor == 0) {
-        floor = gl_control_scans_process() ? FLOOR_PRELOADED_BYTES : FLOOR_LINKED_BYTES;
-    }
     uint64_t limit = gl_options.memory_limit;
     uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
-    gl_pacer_init(&control.pacer, percent, floor, limit == UINT64_MAX ? default_limit() : limit,
+    gl_pacer_init(&control.pacer, percent, floor_bytes(), limit == UINT64_MAX ? default_limit() : limit,
                   gl_control_scans_process() ? BACKOFF_PRELOADED : 1);
     control.last_end_ns = gl_os_now_ns();
     gl_cycle_init();
@@ -84,6 +88,7 @@ void gl_collect_init(void)
 void gl_collect_repace(void)
 {
     gl_lock_acquire(&control.lock);
+    control.pacer.floor_bytes = floor_bytes();
     publish_trigger_locked(gl_pacer_trigger(&control.pacer));
     gl_lock_release(&control.lock);
 }

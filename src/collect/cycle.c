@@ -158,28 +158,59 @@ static size_t count_stopped(void)
     return n;
 }
 
+/* Takes every lock and stops the world. A thread that has blocked all signals may wait for one of
+ * these locks, and then cannot stop: glibc does that when a detached thread ends and frees its
+ * tables. So each attempt is short, and in between the locks are free for a moment. False: it did
+ * not stop in time, and no lock is held. */
+static bool lock_and_stop(void)
+{
+    static const uint64_t FIRST_ATTEMPT_NS = 4000000, BETWEEN_NS = 200000;
+    static volatile uint32_t nobody_wakes;
+    uint64_t left_ns = gl_options.stop_timeout_ms * 1000000;
+    for (uint64_t attempt_ns = FIRST_ATTEMPT_NS;; attempt_ns *= 2) {
+        attempt_ns = attempt_ns < left_ns ? attempt_ns : left_ns;
+        gl_roots_lock();
+        gl_garbage_lock();
+        gl_heap_lock_all();
+        if (gl_threads_stop(attempt_ns)) {
+            return true;
+        }
+        gl_heap_unlock_inner();
+        gl_heap_unlock_outer();
+        gl_garbage_unlock();
+        gl_roots_unlock();
+        left_ns -= attempt_ns;
+        if (left_ns == 0) {
+            return false;
+        }
+        gl_futex_wait(&nobody_wakes, 0, BETWEEN_NS);
+    }
+}
+
+static void unlock_rest(void)
+{
+    gl_heap_unlock_outer();
+    gl_garbage_unlock();
+    gl_roots_unlock();
+}
+
 /* Stops the world, runs the pause, lets the world go. False: it did not stop, or the process's
  * memory could not be listed; nothing is changed then. */
 static bool run_pause(pause_context *c)
 {
     gl_cycle_report *r = c->report;
-    gl_roots_lock();
-    gl_garbage_lock();
-    gl_heap_lock_all();
     uint64_t start_ns = c->since_ns = gl_os_now_ns();
-    bool is_stopped = gl_threads_stop(gl_options.stop_timeout_ms * 1000000);
-    gl_heap_unlock_inner();
-    if (is_stopped) {
-        r->stop_ns = lap(c);
-        r->n_threads = count_stopped();
-        clear_stack_below();
-        gl_threads_with_registers(pause, c);
-        gl_threads_resume();
-        r->pause_ns = gl_os_now_ns() - start_ns;
+    if (!lock_and_stop()) {
+        return false;
     }
-    gl_heap_unlock_outer();
-    gl_garbage_unlock();
-    gl_roots_unlock();
+    gl_heap_unlock_inner();
+    r->stop_ns = lap(c);
+    r->n_threads = count_stopped();
+    clear_stack_below();
+    gl_threads_with_registers(pause, c);
+    gl_threads_resume();
+    r->pause_ns = gl_os_now_ns() - start_ns;
+    unlock_rest();
     return c->is_done;
 }
 
@@ -238,6 +269,7 @@ static bool is_inside_collection(void)
 
 gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
 {
+    gl_heap_wake();
     clear_stack_below();
     gl_cycle_report own = {0};
     gl_cycle_report *r = report ? report : &own;
@@ -269,18 +301,13 @@ bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
 {
     take_cycle_lock();
     gl_bin_sweep_all();
-    gl_roots_lock();
-    gl_garbage_lock();
-    gl_heap_lock_all();
-    bool is_stopped = gl_threads_stop(gl_options.stop_timeout_ms * 1000000);
-    gl_heap_unlock_inner();
+    bool is_stopped = lock_and_stop();
     if (is_stopped) {
+        gl_heap_unlock_inner();
         gl_heap_each(visitor, NULL);
         gl_threads_resume();
+        unlock_rest();
     }
-    gl_heap_unlock_outer();
-    gl_garbage_unlock();
-    gl_roots_unlock();
     drop_cycle_lock();
     return is_stopped;
 }
@@ -289,6 +316,7 @@ bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
 
 void gl_collect_before_fork(void)
 {
+    gl_heap_wake();
     take_cycle_lock();
     gl_roots_lock();
     gl_garbage_lock();

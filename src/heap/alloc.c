@@ -51,6 +51,7 @@ static size_t slot_bytes(uintptr_t p)
  * nothing more can be tried. Small objects are not zeroed here. */
 static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
 {
+    gl_cache_wake();
     if (GL_UNLIKELY(!gl_heap_is_ready()) && !gl_hook_start()) {
         errno = ENOMEM;
         return NULL;
@@ -191,6 +192,7 @@ bool gl_free_slow(void *pointer, const char *call)
 {
     uintptr_t p = (uintptr_t)pointer;
     int saved_errno = errno;
+    gl_cache_wake();
     if (!gl_heap_is_ready()) {
         gl_hook_start();
     }
@@ -229,6 +231,7 @@ static void *move(const gl_object *object, size_t bytes)
 void *gl_heap_realloc(void *p, size_t bytes, const char *call)
 {
     gl_object object;
+    gl_cache_wake();
     if (!gl_heap_find_exact((uintptr_t)p, &object)) {
         gl_hook_misuse(call, p);
         errno = EINVAL;

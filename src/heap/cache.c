@@ -10,11 +10,13 @@
 #include "heap/meta.h"
 #include "os/threads.h"
 
-/* Threads that have no cache yet, and threads that have given it back for good. All magazines are
- * of capacity 0: nothing is ever written here. */
-static gl_cache no_cache, ended_cache;
+/* Threads that have no cache yet, threads that have given it back for good, and threads in a blocking
+ * region. All magazines are of capacity 0: nothing is ever written here. */
+static gl_cache no_cache, ended_cache, asleep_cache;
 
 __thread gl_cache *gl_self = &no_cache;
+
+static __thread gl_cache *awake_self; /* what gl_self is again after the region */
 
 static struct {
     gl_lock lock;
@@ -30,6 +32,7 @@ static struct {
 
 static void thread_ends(void *cache)
 {
+    gl_cache_wake();
     if (cache == gl_self) {
         gl_cache_detach();
     }
@@ -115,6 +118,28 @@ void gl_cache_detach(void)
     cache->next = caches.spare;
     caches.spare = cache;
     gl_lock_release(&caches.lock);
+}
+
+/* ---- Blocking regions ----------------------------------------------------------------------- */
+
+void *gl_cache_blocking(void *(*fn)(void *), void *arg)
+{
+    if (gl_self == &asleep_cache) {
+        return fn(arg);
+    }
+    awake_self = gl_self;
+    gl_self = &asleep_cache;
+    void *result = gl_threads_blocking(fn, arg);
+    gl_cache_wake();
+    return result;
+}
+
+void gl_cache_wake(void)
+{
+    if (gl_self == &asleep_cache) {
+        gl_threads_leave();
+        gl_self = awake_self;
+    }
 }
 
 /* ---- Refill and flush ----------------------------------------------------------------------- */

@@ -24,6 +24,11 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot);
 /* Gives the calling thread's slots and cache back. */
 void gl_cache_detach(void);
 
+/* Calls fn(arg) in a blocking region (os/threads.h). The fast paths find an empty cache meanwhile; the
+ * first slow path, or any other call that uses the heap, ends the region for the rest of fn. */
+void *gl_cache_blocking(void *(*fn)(void *), void *arg);
+void gl_cache_wake(void);
+
 /* Calls fn for each magazine with slots in it. The world is stopped, or all locks held. */
 void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
                             void *arg);

@@ -159,6 +159,16 @@ size_t gl_heap_good_size(size_t bytes)
                                 : gl_classes[gl_size_class(bytes)].bytes;
 }
 
+void *gl_heap_blocking(void *(*fn)(void *), void *arg)
+{
+    return gl_heap_is_ready() ? gl_cache_blocking(fn, arg) : fn(arg);
+}
+
+void gl_heap_wake(void)
+{
+    gl_cache_wake();
+}
+
 void gl_heap_thread_detach(void)
 {
     if (gl_heap_is_ready()) {
@@ -220,6 +230,7 @@ size_t gl_heap_release_os_memory(void)
     if (!gl_heap_is_ready()) {
         return 0;
     }
+    gl_cache_wake();
     gl_cache_detach();
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
         if (gl_bins[bin].n_blocks || gl_bins[bin].n_batches) {

@@ -68,6 +68,12 @@ bool gl_heap_each_in_block(uint32_t block, bool (*fn)(const gl_object *object, v
 /* Usable bytes of a request: what the caller may write to. */
 size_t gl_heap_good_size(size_t bytes);
 
+/* Calls fn(arg) in a region in which a collection neither waits for this thread nor interrupts it. If
+ * fn uses the heap, the region ends there. gl_heap_wake() ends it, if there is one: at the start of
+ * each call that uses the heap other than by the fast paths. */
+void *gl_heap_blocking(void *(*fn)(void *), void *arg);
+void gl_heap_wake(void);
+
 /* The caches of the calling thread: flush and give back, as at thread exit. */
 void gl_heap_thread_detach(void);
 

@@ -52,8 +52,9 @@ END_TEST
 
 START_TEST(size_zero_gives_pointers_of_their_own)
 {
-    void *p[] = {gc_malloc(0),     gc_malloc(0),    gc_malloc_atomic(0), gc_malloc_uncollectable(0),
-                 gc_calloc(0, 16), gc_calloc(16, 0), gc_aligned_alloc(64, 0)};
+    void *p[] = {
+        gc_malloc(0),     gc_malloc(0),     gc_malloc_atomic(0),    gc_malloc_uncollectable(0),
+        gc_calloc(0, 16), gc_calloc(16, 0), gc_aligned_alloc(64, 0)};
     enum { N = sizeof p / sizeof p[0] };
     for (int i = 0; i < N; i++) {
         ck_assert_ptr_nonnull(p[i]);
@@ -91,8 +92,12 @@ static volatile size_t half = SIZE_MAX / 2;
 
 START_TEST(too_much_is_enomem)
 {
-    void *none[] = {gc_malloc(huge),          gc_malloc_atomic(huge), gc_malloc_uncollectable(huge),
-                    gc_aligned_alloc(64, huge), gc_calloc(1, huge),     gc_malloc(huge + half)};
+    void *none[] = {gc_malloc(huge),
+                    gc_malloc_atomic(huge),
+                    gc_malloc_uncollectable(huge),
+                    gc_aligned_alloc(64, huge),
+                    gc_calloc(1, huge),
+                    gc_malloc(huge + half)};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         ck_assert_ptr_null(none[i]);
     }
@@ -234,7 +239,7 @@ START_TEST(del_drops_the_reference)
     char **cursor = &object;
     gc_del(*cursor++);
     ck_assert_ptr_null(object);
-    ck_assert_ptr_eq(cursor, &object + 1); /* evaluated once */
+    ck_assert_ptr_eq(cursor, &object + 1);   /* evaluated once */
     ck_assert_uint_ge(gc_sizeof(other), 10); /* there is still a reference */
     gc_del(object);                          /* nothing to drop */
 }

@@ -69,8 +69,7 @@ START_TEST(automatic_collections_have_reasons)
         gc_keep_alive(gc_malloc(100));
     }
     ck_assert_int_gt(r.n_stops, 0);
-    ck_assert_int_eq(r.last_stop.reason,
-                     is_stressed() ? GC_REASON_STRESS : GC_REASON_HEAP_GROWTH);
+    ck_assert_int_eq(r.last_stop.reason, is_stressed() ? GC_REASON_STRESS : GC_REASON_HEAP_GROWTH);
     gc_set_heap_max(64 << 20);
     ck_assert_ptr_null(gc_malloc(100 << 20));
     ck_assert_int_eq(r.last_stop.reason, GC_REASON_NO_MEMORY);

@@ -174,15 +174,16 @@ START_TEST(interior_pointers_count)
 }
 END_TEST
 
-/* C allows such a pointer, and a loop that runs to the end may have no other. Up to 128 bytes, where
- * objects lie side by side, the address may also be the start of a neighbour, and then counts for
- * that one only; so every second object is freed, and pointers to others are left out. */
+/* C allows such a pointer, and a loop that runs to the end may have no other. Up to 128 bytes,
+ * where objects lie side by side, the address may also be the start of a neighbour, and then counts
+ * for that one only; so every second object is freed, and pointers to others are left out. */
 START_TEST(one_past_the_end_counts)
 {
     enum { N = 100 };
     static char *past[N];
     static uintptr_t start[N];
-    const size_t sizes[] = {1, 16, 24, 32, 64, 112, 128, 129, 256, 1024, 4096, 20000, 65536, 1 << 20};
+    const size_t sizes[] = {1,   16,  24,   32,   64,    112,   128,
+                            129, 256, 1024, 4096, 20000, 65536, 1 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t n = 0, n_alive = 0;
         gc_disable(); /* no object goes before the pointers are in place */
@@ -286,7 +287,8 @@ START_TEST(threads_allocate_while_others_collect)
 {
     pthread_t threads[N_THREADS];
     for (int i = 0; i < N_THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, allocate_and_check, threads + N_THREADS), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, allocate_and_check, threads + N_THREADS),
+                         0);
     }
     for (int i = 0; i < N_THREADS; i++) {
         void *result;

@@ -38,7 +38,8 @@ int main(int argc, char **argv)
             gc_malloc(100);
         }
     }
-    if (!early_object || strcmp(early_object, "early") != 0 || gc_base(early_object) != early_object) {
+    if (!early_object || strcmp(early_object, "early") != 0 ||
+        gc_base(early_object) != early_object) {
         fprintf(stderr, "the early object is gone\n");
         return 1;
     }

@@ -74,7 +74,8 @@ START_TEST(freed_memory_is_there_after_a_failure)
     gc_set_heap_max(64 * mib);
     for (int i = 0; i < 5; i++) {
         void **list = NULL;
-        ck_assert_uint_ge(allocate_until_full(small && i % 2 ? 200 : 50000, &list, 100 * mib), 40 * mib);
+        ck_assert_uint_ge(allocate_until_full(small && i % 2 ? 200 : 50000, &list, 100 * mib),
+                          40 * mib);
         free_list(list);
         list = NULL;
         gc_collect();
@@ -214,7 +215,7 @@ static void survive(void)
 {
     size_t n_failed = 0;
     void **list = NULL;
-    for (size_t i = 0; i < 20000; i++) {
+    for (size_t i = 0; i < 2000; i++) {
         size_t size = 16 + (i * 7919) % (i % 50 == 0 ? 300000 : 3000);
         void **p = gc_malloc(size);
         if (!p) {

@@ -10,8 +10,8 @@
 
 int main(int argc, char **argv)
 {
-    const child *const children[] = {limits_children, stats_children,
-                                     options_children, start_children, NULL};
+    const child *const children[] = {limits_children, stats_children, options_children,
+                                     start_children, NULL};
     run_as_child(argc, argv, children);
     SRunner *runner = srunner_create(allocation_suite());
     srunner_add_suite(runner, realloc_suite());

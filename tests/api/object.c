@@ -39,8 +39,12 @@ START_TEST(what_is_not_ours_has_no_answers)
 {
     static char data[100];
     char local[100];
-    const void *const others[] = {NULL, data, local, (const void *)&base_finds_the_start_from_inside,
-                                  (const void *)16, (const void *)UINTPTR_MAX};
+    const void *const others[] = {NULL,
+                                  data,
+                                  local,
+                                  (const void *)&base_finds_the_start_from_inside,
+                                  (const void *)16,
+                                  (const void *)UINTPTR_MAX};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         ck_assert_ptr_null(gc_base(others[i]));
         ck_assert_uint_eq(gc_sizeof(others[i]), 0);

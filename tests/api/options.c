@@ -88,8 +88,8 @@ static void check_prints(const char *name, const char *first, const char *second
     outcome o;
     run(name, first, second, &o);
     ck_assert_exited(&o, 0);
-    ck_assert_msg(strcmp(o.out, out) == 0, "%s, %s: printed '%s', wanted '%s'",
-                  first ? first : "-", second ? second : "-", o.out, out);
+    ck_assert_msg(strcmp(o.out, out) == 0, "%s, %s: printed '%s', wanted '%s'", first ? first : "-",
+                  second ? second : "-", o.out, out);
     ck_assert_str_eq(o.err, "");
 }
 
@@ -190,8 +190,9 @@ START_TEST(bad_values_are_named_with_the_reason)
     check_warns("GLEANER_HEAP_MAX=18446744073709551616", NULL, LIST("is out of range"));
     check_warns("GLEANER_HEAP_MAX=18446744073709551615k", NULL, LIST("is out of range"));
     check_warns("GLEANER_GCTRACE=yes", NULL, LIST("GLEANER_GCTRACE: 'yes' is neither 0 nor 1\n"));
-    check_warns("GLEANER_MODE=colect", NULL,
-                LIST("GLEANER_MODE: 'colect' is no value of this option; there are: collect malloc"));
+    check_warns(
+        "GLEANER_MODE=colect", NULL,
+        LIST("GLEANER_MODE: 'colect' is no value of this option; there are: collect malloc"));
     check_warns("GLEANER_ROOTS=all", NULL, LIST("there are: auto images process\n"));
 }
 END_TEST
@@ -304,7 +305,9 @@ END_TEST
 START_TEST(init_may_change_what_runs)
 {
     ck_assert_ptr_nonnull(gc_malloc(10));
-    gc_config config = {.size = sizeof config, .percent = 222, .heap_max_bytes = 1 << 30,
+    gc_config config = {.size = sizeof config,
+                        .percent = 222,
+                        .heap_max_bytes = 1 << 30,
                         .memory_limit_bytes = 1 << 29};
     ck_assert_int_eq(gc_init(&config), 0);
     ck_assert_uint_eq(gc_set_heap_max(SIZE_MAX), 1 << 30);

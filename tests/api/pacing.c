@@ -25,7 +25,8 @@ static uint64_t n_collections(void)
            stats.generations[2].collections;
 }
 
-/* Allocates `bytes` of garbage in small objects; less where each 200th of them costs a collection. */
+/* Allocates `bytes` of garbage in small objects; less where each 200th of them costs a collection.
+ */
 static void allocate(size_t bytes)
 {
     bytes /= is_stressed() ? 20 : 1;
@@ -76,7 +77,7 @@ START_TEST(percent_is_set_and_told)
     ck_assert_int_lt((gc_set_percent(-1), gc_set_percent(-1)), 0);
     uint64_t n = n_collections();
     allocate(50 * trigger_bytes);
-    if (!is_stressed()) { /* there, they come all the time */
+    if (!is_stressed()) {                      /* there, they come all the time */
         ck_assert_uint_eq(n_collections(), n); /* negative: none */
     }
     gc_set_percent(100);
@@ -87,8 +88,8 @@ END_TEST
 
 START_TEST(malloc_mode_never_collects_by_itself)
 {
-    gc_config config = {.size = sizeof config, .mode = GC_MODE_MALLOC,
-                        .trigger_bytes = trigger_bytes};
+    gc_config config = {
+        .size = sizeof config, .mode = GC_MODE_MALLOC, .trigger_bytes = trigger_bytes};
     ck_assert_int_eq(gc_init(&config), 0);
     uint64_t n = n_collections();
     allocate(50 * trigger_bytes);

@@ -88,7 +88,8 @@ START_TEST(an_unused_library_writes_no_statistics)
 }
 END_TEST
 
-/* ---- Many first uses at once ------------------------------------------------------------------ */
+/* ---- Many first uses at once ------------------------------------------------------------------
+ */
 
 enum { N_THREADS = 8 };
 
@@ -168,7 +169,8 @@ START_TEST(a_fork_may_come_during_the_start)
 }
 END_TEST
 
-/* ---- Failure ---------------------------------------------------------------------------------- */
+/* ---- Failure ----------------------------------------------------------------------------------
+ */
 
 /* The first attempts to start find no memory; later ones do. */
 static void start_again(void)

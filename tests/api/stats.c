@@ -46,8 +46,7 @@ START_TEST(numbers_follow_the_program)
     size_t n_reclaimed = gc_collect();
     gc_stats after = get_stats();
     ck_assert_uint_eq(after.generations[2].collections, full.generations[2].collections + 1);
-    ck_assert_uint_eq(after.generations[2].collected,
-                      full.generations[2].collected + n_reclaimed);
+    ck_assert_uint_eq(after.generations[2].collected, full.generations[2].collected + n_reclaimed);
     ck_assert_uint_ge(after.generations[2].candidates, full.generations[2].candidates + N);
     ck_assert_uint_gt(after.generations[2].duration_ns, full.generations[2].duration_ns);
     ck_assert_uint_ge(after.reclaimed_bytes, full.reclaimed_bytes + (N - N / 20) * BYTES);

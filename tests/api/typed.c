@@ -62,9 +62,9 @@ END_TEST
 enum { N_NODES = 10 * MANY };
 
 static struct {
-    node *list;                    /* the only reference to the nodes */
-    uintptr_t strings[N_NODES];    /* hidden: named by a pointer field */
-    uintptr_t numbered[N_NODES];   /* hidden: whose address is in the number */
+    node *list;                  /* the only reference to the nodes */
+    uintptr_t strings[N_NODES];  /* hidden: named by a pointer field */
+    uintptr_t numbered[N_NODES]; /* hidden: whose address is in the number */
 } typed;
 
 /* A list of arrays of `n_in_array` nodes: each node names a string, and has the address of another

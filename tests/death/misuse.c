@@ -26,7 +26,8 @@ typedef struct misuse {
     const char *label; /* "double free" */
 } misuse;
 
-/* ---- The ways to do it ------------------------------------------------------------------------ */
+/* ---- The ways to do it ------------------------------------------------------------------------
+ */
 
 /* The compiler warns of what these tests are made for; so it must not see it. */
 static void *volatile opaque;
@@ -355,7 +356,8 @@ static const misuse cases[] = {
 
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
-/* ---- The check -------------------------------------------------------------------------------- */
+/* ---- The check --------------------------------------------------------------------------------
+ */
 
 typedef struct attempt {
     const misuse *what;
@@ -418,7 +420,8 @@ START_TEST(misuse_stops_the_program_in_malloc_mode)
 }
 END_TEST
 
-/* ---- The check of the check -------------------------------------------------------------------- */
+/* ---- The check of the check --------------------------------------------------------------------
+ */
 
 static void no_misuse(void)
 {

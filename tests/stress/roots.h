@@ -30,7 +30,9 @@ enum place_needs {
     NEEDS_AVX2 = 4,
     NEEDS_AVX512 = 8,
     NEEDS_MODULE = 16,
-    IS_NO_ROOT = 32        /* the object must be reclaimed in either way */
+    IS_NO_ROOT = 32,       /* the object must be reclaimed in either way */
+    IS_GAP_LINKED = 64     /* not seen by libgleaner alone, and should be: a known gap. The test says
+                              so, and fails when the gap has been closed and the flag is still here */
 };
 
 typedef struct place {

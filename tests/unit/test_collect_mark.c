@@ -161,8 +161,8 @@ START_TEST(test_wide_array)
 }
 END_TEST
 
-/* Arrays in arrays: what is found last is popped first, so each level leaves most of its pointers on
- * the stack. */
+/* Arrays in arrays: what is found last is popped first, so each level leaves most of its pointers
+ * on the stack. */
 START_TEST(test_stack_that_cannot_grow)
 {
     enum { WIDTH = 255, DEPTH = 600 };

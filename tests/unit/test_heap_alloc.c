@@ -195,7 +195,8 @@ START_TEST(test_zero_size)
 {
     fixture_start(NULL);
     for (int kind = 1; kind < GL_N_KINDS; kind++) {
-        void *a = gl_heap_alloc(0, (gl_kind)kind, false), *b = gl_heap_alloc(0, (gl_kind)kind, false);
+        void *a = gl_heap_alloc(0, (gl_kind)kind, false);
+        void *b = gl_heap_alloc(0, (gl_kind)kind, false);
         ck_assert_ptr_nonnull(a);
         ck_assert_ptr_ne(a, b);
         a = gl_heap_realloc(a, 0, "realloc");

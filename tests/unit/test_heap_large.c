@@ -138,8 +138,8 @@ START_TEST(test_resizing_at_random)
         ck_assert_ptr_nonnull(p);
         ck_assert(fixture_is_filled(p, bytes < next ? bytes : next, 1));
         if (next > bytes) {
-            ck_assert_msg(fixture_is_zero(p + bytes, next - bytes), "step %d: from %zu to %zu bytes",
-                          i, bytes, next);
+            ck_assert_msg(fixture_is_zero(p + bytes, next - bytes),
+                          "step %d: from %zu to %zu bytes", i, bytes, next);
         }
         bytes = next;
         fixture_fill(p, bytes, 1);

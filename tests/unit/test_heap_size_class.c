@@ -75,7 +75,8 @@ START_TEST(test_waste_is_bounded)
     }
     for (uint32_t c = 1; c <= gl_n_size_classes; c++) {
         uint32_t tail = GL_BLOCK_BYTES - gl_classes[c].n_objects * gl_classes[c].bytes;
-        ck_assert_msg(tail <= GL_BLOCK_BYTES / 50, "size %u: a tail of %u", gl_classes[c].bytes, tail);
+        ck_assert_msg(tail <= GL_BLOCK_BYTES / 50, "size %u: a tail of %u", gl_classes[c].bytes,
+                      tail);
     }
 }
 END_TEST

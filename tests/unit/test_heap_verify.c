@@ -154,7 +154,10 @@ static void slot_is_cached_twice(void)
     magazine()->count++;
 }
 
-static void cached_slot_is_allocated(void) { *gl_state_of(magazine()->slots[0]) = GL_STATE_ALLOCATED; }
+static void cached_slot_is_allocated(void)
+{
+    *gl_state_of(magazine()->slots[0]) = GL_STATE_ALLOCATED;
+}
 static void cached_slot_of_another_bin(void) { magazine()->slots[0] = large; }
 static void cached_slot_is_misplaced(void) { magazine()->slots[0] += 16; }
 static void cached_slot_is_nowhere(void) { magazine()->slots[0] = (uintptr_t)&large; }
@@ -179,7 +182,10 @@ static void deposited_slot_is_allocated(void)
 static void large_without_blocks(void) { header_of(large)->run_blocks = 0; }
 static void large_too_long(void) { header_of(large)->run_blocks++; }
 static void large_too_short(void) { header_of(large)->run_blocks--; }
-static void large_bytes_exceed_the_run(void) { header_of(large)->large_bytes = 6 << GL_BLOCK_SHIFT; }
+static void large_bytes_exceed_the_run(void)
+{
+    header_of(large)->large_bytes = 6 << GL_BLOCK_SHIFT;
+}
 static void continuation_leads_astray(void) { gl_heap.descs[block_of(large) + 2].reciprocal++; }
 static void continuation_is_forgotten(void)
 {
@@ -278,8 +284,8 @@ START_TEST(test_damage_is_found)
 }
 END_TEST
 
-/* Not in a fork, where the verifier must allow for slots that other threads have held: here the loss
- * of a single one is found. */
+/* Not in a fork, where the verifier must allow for slots that other threads have held: here the
+ * loss of a single one is found. */
 START_TEST(test_one_lost_slot)
 {
     *gl_state_of(objects[1]) = GL_STATE_FREE;
