@@ -3,10 +3,13 @@
  * gleaner/gc.h - allocate, collect, free: the main interface of Gleaner, a conservative tracing
  * garbage collector for C.
  *
- * WHAT IS SCANNED. Objects from gc_malloc() live as long as a pointer to them, to their interior
- * or one past their end is found in a register, on the stack of a thread, in static data or
+ * WHAT IS SCANNED. Objects from gc_malloc() live as long as a pointer to them or to their interior
+ * is found in a register, on the stack of a thread, in static data or
  * thread-local storage of a loaded object, in a registered root (gleaner/roots.h), or in another
- * live, scanned object.
+ * live, scanned object. A pointer one past the end of an object counts as well, except for objects
+ * that fill their slot to the last byte (sizes 16, 32, 48 ... 128, and gc_aligned_alloc() of a power
+ * of two up to 16 KiB), where it counts only if it is a root and the next slot is not allocated, or
+ * if it is in a register.
  *
  *   MEMORY FROM LIBC'S malloc() IS NOT SCANNED in a program that uses libgleaner.so alone. A
  *   pointer that is kept only there does not keep its object alive. To have both in one heap,

@@ -278,6 +278,7 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
         return GL_CYCLE_BUSY;
     }
     if (!prepare(&images)) {
+        gl_control_skipped();
         return GL_CYCLE_SKIPPED;
     }
     *r = (gl_cycle_report){.reason = reason, .generation = 2};
@@ -299,6 +300,7 @@ gl_cycle_result gl_cycle_try(gc_reason reason)
 
 bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
 {
+    gl_heap_wake();
     take_cycle_lock();
     gl_bin_sweep_all();
     bool is_stopped = lock_and_stop();

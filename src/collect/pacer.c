@@ -73,6 +73,8 @@ static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
     int is_rich = reclaimed > s->before_bytes / 4;
     if (is_meagre || (is_costly && !is_rich)) {
         p->backoff = p->backoff * 2 > p->max_backoff ? p->max_backoff : p->backoff * 2;
+    } else if (reclaimed > s->before_bytes / 2) {
+        p->backoff = 1;
     } else if (is_rich && p->backoff > 1) {
         p->backoff /= 2;
     }

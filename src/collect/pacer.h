@@ -7,8 +7,8 @@
  * where P is the larger of L and a recent peak of L that decays by an eighth per collection (a
  * program whose live data breathes is not collected at each breath), and f is the backoff: it
  * doubles, up to max_backoff, whenever a collection reclaims less than an eighth of the heap or the
- * collector's share of time exceeds a twentieth while it reclaims less than a quarter, and halves
- * when a collection reclaims more than a quarter. So a program that frees everything itself pays for
+ * collector's share of time exceeds a twentieth while it reclaims less than a quarter; it halves
+ * when a collection reclaims more than a quarter, and is gone when it reclaims more than half. So a program that frees everything itself pays for
  * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps
  * the trigger, unless the collector takes half of the time: then the heap may grow beyond it.
  */

@@ -18,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
+#include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
 #include "heap/hooks.h"
@@ -51,6 +52,8 @@ static struct {
     range_table dead; /* parts of stacks below the stack pointer; during a collection */
     pin *pins;
     size_t n_pins, pins_capacity;
+    uintptr_t *ended; /* control blocks of threads that have ended; IMAGES policy */
+    size_t n_ended, ended_capacity;
     gl_root_stack *stacks;
     gl_regions regions;
     uint64_t scanned_bytes;
@@ -200,6 +203,31 @@ void gl_hook_object_freed(void *start, unsigned state)
             forget_pin_locked(p);
         }
         gl_heap_clear_state(&object, GL_STATE_PINNED);
+    }
+    gl_lock_release(&roots.lock);
+}
+
+/* ---- Threads that have ended ---------------------------------------------------------------- */
+
+/* Until it is joined, the value that a thread returned is in its control block only, and the thread is
+ * in no list of the kernel's. The block is remembered until it is unmapped or belongs to a new thread.
+ */
+void gl_hook_thread_ended(uintptr_t thread_pointer)
+{
+    if (gl_control_scans_process()) {
+        return;
+    }
+    gl_lock_acquire(&roots.lock);
+    size_t i = 0;
+    while (i < roots.n_ended && roots.ended[i] != thread_pointer) {
+        i++;
+    }
+    void *at = roots.ended;
+    if (i == roots.n_ended &&
+        gl_meta_reserve(&at, &roots.ended_capacity, i + 1, sizeof *roots.ended)) {
+        roots.ended = at;
+        roots.ended[i] = thread_pointer;
+        roots.n_ended++;
     }
     gl_lock_release(&roots.lock);
 }
@@ -404,18 +432,59 @@ static void mark_thread(gl_marker *m, const gl_stopped_thread *t, const gl_image
     gl_images_dynamic_tls(images, t->thread_pointer, mark_present, m);
 }
 
+typedef struct thread_list {
+    const gl_stopped_thread *self, *others;
+} thread_list;
+
+static bool is_in_use(uintptr_t thread_pointer, thread_list threads)
+{
+    bool is_found = threads.self->thread_pointer == thread_pointer;
+    for (const gl_stopped_thread *t = threads.others; t && !is_found; t = t->next) {
+        is_found = t->thread_pointer == thread_pointer;
+    }
+    return is_found;
+}
+
+static void mark_ended_threads(gl_marker *m, thread_list threads)
+{
+    enum { CONTROL_BLOCK_BYTES = 4096 }; /* more than glibc's struct pthread, of some 2,300 */
+    for (size_t i = 0; i < roots.n_ended;) {
+        uintptr_t tp = roots.ended[i];
+        const gl_region *r = gl_regions_find(&roots.regions, tp);
+        if (!r || !r->is_readable || is_in_use(tp, threads)) {
+            roots.ended[i] = roots.ended[--roots.n_ended];
+            continue;
+        }
+        uintptr_t end = r->end - tp > CONTROL_BLOCK_BYTES ? tp + CONTROL_BLOCK_BYTES : r->end;
+        mark_piece(m, tp, end);
+        i++;
+    }
+}
+
 /* ---- The two policies ----------------------------------------------------------------------- */
 
-static void mark_images(gl_marker *m, const gl_images *images)
+/* A thread's stack pointer is in it, and it was scanned from there. */
+static bool is_scanned_stack(const gl_region *r, thread_list threads)
+{
+    bool is_found = threads.self->stack_pointer >= r->start && threads.self->stack_pointer < r->end;
+    for (const gl_stopped_thread *t = threads.others; t && !is_found; t = t->next) {
+        is_found = t->stack_pointer >= r->start && t->stack_pointer < r->end;
+    }
+    return is_found;
+}
+
+static void mark_images(gl_marker *m, const gl_images *images, thread_list threads)
 {
     for (size_t i = 0; i < images->n_data; i++) {
         mark_allowed(m, images->data[i].start, images->data[i].end);
     }
     for (size_t i = 0; i < roots.regions.n; i++) {
-        if (roots.regions.at[i].is_stack) {
-            mark_region(m, &roots.regions.at[i], 0);
+        const gl_region *r = &roots.regions.at[i];
+        if (r->is_stack && !is_scanned_stack(r, threads)) {
+            mark_region(m, r, 0);
         }
     }
+    mark_ended_threads(m, threads);
 }
 
 static void mark_process(gl_marker *m)
@@ -492,7 +561,8 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
         mark_thread(m, t, images);
     }
     if (images) {
-        mark_images(m, images);
+        thread_list threads = {self, others};
+        mark_images(m, images, threads);
     } else {
         mark_process(m);
     }

@@ -252,5 +252,7 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call)
         }
         return p;
     }
-    return move(&object, bytes);
+    void *moved = move(&object, bytes);
+    /* What shrinks can stay where it is. */
+    return moved || bytes > object.bytes ? moved : p;
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "heap/bin.h"
+#include "heap/hooks.h"
 #include "heap/meta.h"
 #include "os/threads.h"
 
@@ -39,6 +40,7 @@ static void thread_ends(void *cache)
     /* Destructors of other libraries may still allocate: without a cache from now on. */
     gl_self = &ended_cache;
     gl_threads_unregister();
+    gl_hook_thread_ended(gl_threads_pointer());
 }
 
 bool gl_cache_init(bool is_bypassed)

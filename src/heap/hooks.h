@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* First use of the library: read the options, initialise every layer. Idempotent, thread-safe, and
  * safe when called again from inside itself. False: no memory to start with. (api/start.c) */
@@ -29,5 +30,8 @@ void gl_hook_misuse(const char *call, const void *address);
 /* An object with a state other than plain ALLOCATED is about to be freed: forget what hangs on it
  * (pins, later weak references and finalizers). (collect/roots.c) */
 void gl_hook_object_freed(void *start, unsigned state);
+
+/* The calling thread ends; its control block is at the address. (collect/roots.c) */
+void gl_hook_thread_ended(uintptr_t thread_pointer);
 
 #endif

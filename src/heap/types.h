@@ -32,10 +32,12 @@
  *                + sum over large objects of run_blocks * 64 KiB
  *   used_bytes / 64 KiB = free blocks + small blocks + blocks of large objects
  *
- * SLACK. A pointer one past the end of an object counts for it. Requests above 128 bytes get at
+ * SLACK. C allows a pointer one past the end to be the only one. Requests above 128 bytes get at
  *   least one byte more than they asked for, so that such a pointer still falls inside. Below, that
  *   would cost too much (malloc(16) must stay 16): there a pointer to the start of a slot that is
- *   not allocated counts for the slot before it, and so does every such pointer in a register.
+ *   not allocated counts for the slot before it if it is a root, and in a register every pointer to
+ *   the start of a slot does. Aligned requests up to 16 KiB have slack only where their class leaves
+ *   some, for the next aligned size would be twice as large.
  */
 #ifndef GL_HEAP_TYPES_H
 #define GL_HEAP_TYPES_H

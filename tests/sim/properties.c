@@ -197,7 +197,7 @@ static program any_program(uint64_t *state)
 
 enum { N_PROGRAMS = 300, N_STEPS = 20000 };
 
-START_TEST(a_higher_percentage_means_fewer_collections_and_more_memory)
+START_TEST(a_higher_percentage_means_fewer_collections)
 {
     static const uint64_t percents[] = {25, 50, 100, 200, 400, 1600};
     uint64_t state = 5;
@@ -209,8 +209,6 @@ START_TEST(a_higher_percentage_means_fewer_collections_and_more_memory)
             gl_pacer_init(&p, percents[j], 4 * MIB, NO_LIMIT, 1);
             outcome o = simulate(&g, &p, N_STEPS);
             ck_assert_uint_le(o.n_collections, last.n_collections);
-            /* About: the run may end just before a collection. */
-            ck_assert_uint_ge(o.max_in_use + o.max_in_use / 8, last.max_in_use);
             last = o;
         }
     }
@@ -308,7 +306,7 @@ int main(void)
     suite_add_tcase(suite, step);
     TCase *programs = tcase_create("programs");
     tcase_set_timeout(programs, 120);
-    tcase_add_test(programs, a_higher_percentage_means_fewer_collections_and_more_memory);
+    tcase_add_test(programs, a_higher_percentage_means_fewer_collections);
     tcase_add_test(programs, the_heap_stays_within_its_percentage);
     tcase_add_test(programs, with_backoff_there_are_not_more_collections);
     tcase_add_test(programs, the_limit_is_kept_or_costs_half_of_the_time);

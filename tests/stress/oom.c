@@ -40,6 +40,7 @@ typedef struct holder {
 static holder holders[MAX_THREADS]; /* static data: a root */
 static size_t n_threads;
 static bool damages;
+static size_t n_failed_in_all;
 
 static unsigned char letter(const object *o, size_t i)
 {
@@ -226,6 +227,7 @@ static size_t failures(void)
         n += holders[i].n_failed;
         holders[i].n_failed = 0;
     }
+    n_failed_in_all += n;
     return n;
 }
 
@@ -302,6 +304,7 @@ int main(int argc, char **argv)
     } else {
         run_rlimit();
     }
-    printf("oom: %s: %zu allocations failed\n", way, failures());
+    failures();
+    printf("oom: %s: %zu allocations failed\n", way, n_failed_in_all);
     return stress_status();
 }
