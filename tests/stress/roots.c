@@ -62,7 +62,8 @@ static void invert(uintptr_t *word, uintptr_t mask)
 
 void put_interior(const trial *t, void *word, ptrdiff_t distance)
 {
-    *(volatile uintptr_t *)word = t->hidden - (uintptr_t)distance; /* ~(p + d) is ~p - d */
+    uintptr_t hidden = t->hidden - (uintptr_t)distance; /* ~(p + d) is ~p - d */
+    memcpy(word, &hidden, sizeof hidden);
     invert(word, ~(uintptr_t)0);
     invert(word, t->erase);
 }

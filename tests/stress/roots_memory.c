@@ -15,7 +15,7 @@ static void try_word(trial *t, void *word)
 {
     put(t, word);
     collect_and_look(t);
-    *(volatile uintptr_t *)word = 0;
+    memset(word, 0, sizeof(void *));
 }
 
 /* ---- The program's own data ------------------------------------------------------------------- */
