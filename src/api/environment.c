@@ -15,8 +15,9 @@
 
 extern void *__libc_stack_end; /* of the dynamic loader, and of a static libc */
 
-/* Constructors run after those of the C library. Then a NULL `environ` means clearenv(). */
-static bool is_libc_ready;
+/* Constructors run after those of the C library. Then a NULL `environ` means clearenv(). Volatile:
+ * clang runs simple constructors at compile time. */
+static volatile bool is_libc_ready;
 
 __attribute__((constructor)) static void note_libc(void)
 {

@@ -3,6 +3,13 @@
 # malloc library preloaded, so that malloc shares its heap. The environment's GLEANER_OPTIONS come
 # first; where `make check-stress` sets them, each test does more.
 
+case ${GL_SANITIZE-} in
+*thread*)
+    echo "skipped: ThreadSanitizer does not know that the world is stopped, and delays signals"
+    exit 77
+    ;;
+esac
+
 here=$top_builddir/tests/stress
 n_faults=0
 more=1
