@@ -38,6 +38,8 @@ static struct {
     gl_marker *marker;
     gl_lock images_lock;
     images_buffer *images; /* not in use */
+    volatile gl_word is_open;   /* gl_cycle_init() was called: collections may begin */
+    volatile gl_word n_reading; /* threads that read the list of loaded objects, or FORKING */
     volatile gl_word collector_tid; /* who holds `lock`; 0: nobody */
 } cycle = {.lock = GL_LOCK_INIT(GL_RANK_COLLECT), .images_lock = GL_LOCK_INIT(GL_RANK_META)};
 
@@ -56,6 +58,7 @@ static void drop_cycle_lock(void)
 bool gl_cycle_init(void)
 {
     cycle.marker = gl_marker_new();
+    gl_store_release(&cycle.is_open, 1);
     return cycle.marker != NULL;
 }
 
@@ -248,6 +251,38 @@ static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_b
     return GL_CYCLE_DONE;
 }
 
+/* The child of a fork would find the loader's own lock held for ever if another thread were inside
+ * dl_iterate_phdr(), so a fork waits for those that are. This is no lock between them: a thread may
+ * come here that holds the loader's lock already, and must not wait for one that waits for it. */
+static const size_t FORKING = SIZE_MAX;
+
+static void wait_a_little(void)
+{
+    static volatile uint32_t nobody_wakes;
+    static const uint64_t WAIT_NS = 50000;
+    gl_futex_wait(&nobody_wakes, 0, WAIT_NS);
+}
+
+static void begin_reading(void)
+{
+    for (;;) {
+        size_t n = gl_load_relaxed(&cycle.n_reading);
+        if (n == FORKING) {
+            wait_a_little();
+        } else if (gl_cas_full(&cycle.n_reading, n, n + 1)) {
+            return;
+        }
+    }
+}
+
+static bool read_images(gl_images *images)
+{
+    begin_reading();
+    bool is_read = gl_images_read(images);
+    gl_add_full(&cycle.n_reading, (size_t)-1);
+    return is_read;
+}
+
 /* Reads what must be read without a lock. */
 static bool prepare(images_buffer **images)
 {
@@ -255,7 +290,7 @@ static bool prepare(images_buffer **images)
     if (!*images) {
         return false;
     }
-    if (!gl_control_scans_process() && !gl_images_read(&(*images)->images)) {
+    if (!gl_control_scans_process() && !read_images(&(*images)->images)) {
         give_images(*images);
         return false;
     }
@@ -276,6 +311,9 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
     images_buffer *images;
     if (gl_control_is_in_callback() || is_inside_collection()) {
         return GL_CYCLE_BUSY;
+    }
+    if (!gl_load_acquire(&cycle.is_open)) {
+        return GL_CYCLE_SKIPPED; /* another thread is starting the library; the heap is ready already */
     }
     if (!prepare(&images)) {
         gl_control_skipped();
@@ -318,6 +356,9 @@ bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
 
 void gl_collect_before_fork(void)
 {
+    while (!gl_cas_full(&cycle.n_reading, 0, FORKING)) {
+        wait_a_little();
+    }
     gl_heap_wake();
     take_cycle_lock();
     gl_roots_lock();
@@ -334,6 +375,7 @@ void gl_collect_after_fork_parent(void)
     gl_garbage_unlock();
     gl_roots_unlock();
     drop_cycle_lock();
+    gl_store_release(&cycle.n_reading, 0);
 }
 
 void gl_collect_after_fork_child(void)
@@ -347,4 +389,5 @@ void gl_collect_after_fork_child(void)
     gl_control_after_fork_child();
     gl_store_relaxed(&cycle.collector_tid, 0);
     gl_lock_reset(&cycle.lock);
+    gl_store_release(&cycle.n_reading, 0);
 }

@@ -110,6 +110,7 @@ static uint32_t make_block(uint32_t bin)
         bits[w] = slot_mask(info->n_objects, w);
     }
     set_desc(block, bin);
+    gl_bins[bin].n_free += info->n_objects;
     gl_bins[bin].n_blocks++;
     push(&gl_bins[bin].partial, block, GL_BLOCK_LISTED);
     return block;
@@ -123,6 +124,7 @@ static void release_block(uint32_t bin, uint32_t block)
         gl_meta_free(header->layouts, header->n_objects * sizeof *header->layouts);
         header->layouts = NULL;
     }
+    gl_bins[bin].n_free -= header->n_objects;
     gl_bins[bin].n_blocks--;
     gl_arena_give(block, 1);
 }
@@ -160,6 +162,7 @@ static uint32_t extract(uint32_t block, uintptr_t *end, uint32_t n)
         bits[w] = word;
     }
     header->n_free = (uint16_t)(header->n_free - (n - n_left));
+    gl_bins[header->bin].n_free -= n - n_left;
     return n - n_left;
 }
 
@@ -215,6 +218,7 @@ static bool put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
     gl_check(!(*word & bit) && header->bin == bin, (void *)slot);
     *word |= bit;
     header->n_free++;
+    b->n_free++;
     if (header->flags & GL_BLOCK_UNSWEPT) {
         return false;
     }
@@ -249,10 +253,12 @@ void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n)
 
 /* ---- Depot ---------------------------------------------------------------------------------- */
 
-/* A depot holds at most about 1 MiB of objects. */
+/* A depot holds at most about 1 MiB of small objects. Of larger ones, whose trip to the blocks costs
+ * less than what a program does with them, less: what lies here is lost to other sizes. */
 static uint32_t depot_limit(const gl_class_info *info)
 {
-    uint32_t n = (1u << 20) / ((uint32_t)info->batch * info->bytes) + 1;
+    uint32_t max_bytes = info->bytes <= 512 ? 1u << 20 : 1u << 17;
+    uint32_t n = max_bytes / ((uint32_t)info->batch * info->bytes) + 1;
     return n < GL_DEPOT_BATCHES ? n : GL_DEPOT_BATCHES;
 }
 
@@ -271,6 +277,10 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots)
 {
     gl_bin *b = &gl_bins[bin];
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
+    if (b->n_free > (uint64_t)b->n_blocks * info->n_objects / 4) {
+        gl_bin_empty_depot_locked(bin);
+        return false;
+    }
     if (b->n_batches >= depot_limit(info)) {
         return false;
     }
@@ -337,6 +347,7 @@ void gl_bin_sweep_block_locked(uint32_t block)
     free_dead_slots(block);
     unlink(&b->unswept, block, GL_BLOCK_UNSWEPT);
     header->n_free = (uint16_t)(header->n_free + header->n_dead);
+    b->n_free += header->n_dead;
     header->n_dead = 0;
     b->n_all_dead -= (header->flags & GL_BLOCK_ALL_DEAD) != 0;
     header->flags &= (uint8_t)~GL_BLOCK_ALL_DEAD;

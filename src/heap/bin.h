@@ -24,7 +24,8 @@ typedef struct gl_bin {
     uint32_t n_all_dead; /* unswept blocks of which nothing is left */
     uint32_t n_batches;
     uintptr_t **batches; /* GL_DEPOT_BATCHES of the class's batch size; meta memory, kept */
-    uint64_t spare[3];
+    uint64_t n_free;     /* slots that are free in the blocks */
+    uint64_t spare[2];
 } gl_bin;
 
 _Static_assert(sizeof(gl_bin) == 64, "one cache line: threads in different classes do not disturb "
@@ -41,7 +42,8 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n);
 /* Makes slots free in their blocks; blocks that are free altogether go back to the arena. */
 void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n);
 
-/* Moves one whole batch from or to the depot. False: empty, or full. */
+/* Moves one whole batch from or to the depot. False: empty, or full, or the blocks have so many free
+ * slots that the depot would do no good there: it would only keep blocks from becoming whole. */
 bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out);
 bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots);
 

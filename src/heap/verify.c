@@ -184,6 +184,7 @@ static void check_bin(uint32_t bin)
     const bin_counts *c = &bins[bin];
     const gl_bin *b = &gl_bins[bin];
     gl_check(c->blocks == b->n_blocks, b);
+    gl_check(c->free == b->n_free, b);
     gl_check(c->all_dead == b->n_all_dead, b);
     gl_check(c->partial == check_list(bin, b->partial, GL_BLOCK_LISTED), b);
     gl_check(c->unswept == check_list(bin, b->unswept, GL_BLOCK_UNSWEPT), b);

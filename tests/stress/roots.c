@@ -137,10 +137,9 @@ static void try_place(const settings *s, const place *where)
     size_t n_alive = count_alive(s, where, s->loses);
     bool must_live = (where->needs & IS_NO_ROOT) == 0;
     if ((where->needs & IS_GAP_LINKED) && !s->is_malloc_ours) {
-        printf("roots: %s: a known gap of libgleaner alone\n", where->name);
-        must_live = false;
-    }
-    if (!EXPECT(must_live ? n_alive == n : n_alive <= n / STRAY)) {
+        printf("roots: %s: a known gap of libgleaner alone; lost %zu of %zu\n", where->name,
+               n - n_alive, n);
+    } else if (!EXPECT(must_live ? n_alive == n : n_alive <= n / STRAY)) {
         fprintf(stderr, "roots: %s: %zu of %zu objects are left, all should be %s\n", where->name,
                 n_alive, n, must_live ? "there" : "gone");
     }

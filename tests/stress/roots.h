@@ -31,8 +31,8 @@ enum place_needs {
     NEEDS_AVX512 = 8,
     NEEDS_MODULE = 16,
     IS_NO_ROOT = 32,       /* the object must be reclaimed in either way */
-    IS_GAP_LINKED = 64     /* not seen by libgleaner alone, and should be: a known gap. The test says
-                              so, and fails when the gap has been closed and the flag is still here */
+    IS_GAP_LINKED = 64     /* libgleaner alone may not see it, and should: a known gap, of which the test
+                              says whether it shows */
 };
 
 typedef struct place {

@@ -164,16 +164,25 @@ static void *return_it(void *arg)
     return (void *)~(t->hidden ^ t->erase);
 }
 
+static void *allocate_and_return_it(void *arg)
+{
+    gc_free(gc_malloc(24));
+    return return_it(arg);
+}
+
 /* The thread has ended, and nobody has joined it yet. */
-static void in_result_of_thread(trial *t)
+static void keep_in_result(trial *t, void *(*fn)(void *))
 {
     pthread_t thread;
     void *result;
-    REQUIRE(pthread_create(&thread, NULL, return_it, t) == 0);
+    REQUIRE(pthread_create(&thread, NULL, fn, t) == 0);
     usleep(20000);
     collect_and_look(t);
     pthread_join(thread, &result);
 }
+
+static void in_result(trial *t) { keep_in_result(t, allocate_and_return_it); }
+static void in_result_without_allocation(trial *t) { keep_in_result(t, return_it); }
 
 /* ---- A blocking call -------------------------------------------------------------------------- */
 
@@ -220,7 +229,8 @@ const place thread_places[] = {
     {"thread-local storage of a thread", in_tls_of_thread, 0},
     {"thread-specific data, key below 32", in_low_key, 0},
     {"thread-specific data, key above 32", in_high_key, IS_GAP_LINKED},
-    {"result of a thread", in_result_of_thread, IS_GAP_LINKED},
+    {"result of a thread", in_result, 0},
+    {"result of a thread that has not allocated", in_result_without_allocation, IS_GAP_LINKED},
     {"across a blocking call", across_blocking_call, 0},
     {"only inside a blocking call", inside_blocking_call, IS_NO_ROOT},
     {NULL, NULL, 0},

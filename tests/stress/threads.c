@@ -2,16 +2,19 @@
 /*
  * tests/stress/threads.c - threads that come and go while collections run.
  *
- *   threads [--threads=N] [--short=N] [--fault=hide]
+ *   threads [--threads=N] [--short=N] [--starts=N] [--fault=hide]
  *
  * Each of N threads has the only pointers to its objects in one place: its stack, thread-local
  * storage, thread-specific data, or malloc'ed memory (where malloc is ours). It waits until the world
  * has been collected at least twice, looks at its objects, and ends; another takes its place. Then
  * thousands of threads that live only shortly. In the end the memory must be what it was. The fault
  * hides the pointers from the collector while it runs.
+ *
+ * First of all, in N processes, several threads make the first call to the library at the same moment.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gleaner/roots.h>
@@ -193,6 +196,48 @@ static void come_shortly(size_t n)
     usleep(50000); /* for the last detached ones */
 }
 
+/* ---- The first call ------------------------------------------------------------------------------ */
+
+static pthread_barrier_t at_once;
+
+static void *call_first(void *arg)
+{
+    pthread_barrier_wait(&at_once);
+    uint64_t **list = make_list((uintptr_t)arg);
+    gc_collect();
+    EXPECT(is_list_intact(list, (uintptr_t)arg));
+    return NULL;
+}
+
+static int start_in_threads(void)
+{
+    enum { N_AT_ONCE = 8 };
+    pthread_t threads[N_AT_ONCE];
+    REQUIRE(pthread_barrier_init(&at_once, NULL, N_AT_ONCE) == 0);
+    for (size_t i = 0; i < N_AT_ONCE; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, call_first, (void *)(i << 16)) == 0);
+    }
+    for (size_t i = 0; i < N_AT_ONCE; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    gc_stats stats = {.size = sizeof stats};
+    EXPECT(gc_get_stats(&stats) == 0 && stats.generations[2].collections >= N_AT_ONCE);
+    EXPECT(stats.skipped == 0);
+    return stress_status();
+}
+
+static void start_often(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            _exit(start_in_threads());
+        }
+        int status = 1;
+        EXPECT(waitpid(child, &status, 0) == child && status == 0);
+    }
+}
+
 static gc_stats stats_now(void)
 {
     gc_stats stats = {.size = sizeof stats};
@@ -209,6 +254,7 @@ int main(int argc, char **argv)
     pthread_t collector;
     hides = strcmp(stress_argument(argc, argv, "fault", "none"), "hide") == 0;
     REQUIRE(n_threads >= 1 && n_threads <= MAX_THREADS);
+    start_often(stress_number(argc, argv, "starts", 0)); /* before the first call here */
     is_malloc_ours = stress_is_malloc_ours();
     for (size_t i = 0; i < N_KEYS; i++) {
         REQUIRE(pthread_key_create(&keys[i], NULL) == 0);

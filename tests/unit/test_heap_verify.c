@@ -217,6 +217,7 @@ static void n_frozen(void) { gl_heap.n_frozen += 1; }
 static void n_pinned(void) { gl_heap.n_pinned += 1; }
 static void flag_that_is_not_counted(void) { *gl_state_of(objects[1]) |= GL_STATE_PINNED; }
 static void n_blocks_of_a_bin(void) { gl_bins[bin_of_objects()].n_blocks++; }
+static void n_free_of_a_bin(void) { gl_bins[bin_of_objects()].n_free++; }
 static void list_of_a_bin(void) { gl_bins[bin_of_objects()].partial = 0; }
 
 #define FAULT(name) {name, #name}
@@ -269,6 +270,7 @@ static const struct {
     FAULT(n_pinned),
     FAULT(flag_that_is_not_counted),
     FAULT(n_blocks_of_a_bin),
+    FAULT(n_free_of_a_bin),
     FAULT(list_of_a_bin),
 };
 
