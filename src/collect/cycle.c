@@ -40,6 +40,7 @@ static struct {
     images_buffer *images; /* not in use */
     volatile gl_word is_open;   /* gl_cycle_init() was called: collections may begin */
     volatile gl_word n_reading; /* threads that read the list of loaded objects, or FORKING */
+    bool has_kept_readers_out;  /* the fork under way has; writer: the thread that forks */
     volatile gl_word collector_tid; /* who holds `lock`; 0: nobody */
 } cycle = {.lock = GL_LOCK_INIT(GL_RANK_COLLECT), .images_lock = GL_LOCK_INIT(GL_RANK_META)};
 
@@ -354,13 +355,32 @@ bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
 
 /* ---- Fork ----------------------------------------------------------------------------------- */
 
-void gl_collect_before_fork(void)
+/* Not for ever: a constructor that forks inside dlopen() holds the lock that a reader waits for. */
+static bool try_keep_readers_out(void)
 {
-    while (!gl_cas_full(&cycle.n_reading, 0, FORKING)) {
+    enum { ATTEMPTS = 2000 };
+    for (int i = 0; i < ATTEMPTS; i++) {
+        if (gl_cas_full(&cycle.n_reading, 0, FORKING)) {
+            return true;
+        }
         wait_a_little();
     }
+    return false;
+}
+
+static void let_readers_in(void)
+{
+    if (cycle.has_kept_readers_out) {
+        gl_store_release(&cycle.n_reading, 0);
+    }
+}
+
+void gl_collect_before_fork(void)
+{
     gl_heap_wake();
+    bool has_kept_readers_out = try_keep_readers_out();
     take_cycle_lock();
+    cycle.has_kept_readers_out = has_kept_readers_out;
     gl_roots_lock();
     gl_garbage_lock();
     gl_heap_lock_all();
@@ -374,8 +394,8 @@ void gl_collect_after_fork_parent(void)
     gl_heap_unlock_outer();
     gl_garbage_unlock();
     gl_roots_unlock();
+    let_readers_in();
     drop_cycle_lock();
-    gl_store_release(&cycle.n_reading, 0);
 }
 
 void gl_collect_after_fork_child(void)
@@ -388,6 +408,6 @@ void gl_collect_after_fork_child(void)
     gl_layout_after_fork_child();
     gl_control_after_fork_child();
     gl_store_relaxed(&cycle.collector_tid, 0);
+    gl_store_release(&cycle.n_reading, 0); /* the readers are gone with their threads */
     gl_lock_reset(&cycle.lock);
-    gl_store_release(&cycle.n_reading, 0);
 }

@@ -25,7 +25,7 @@ static void setup(void)
     }
     for (int i = 0; i < N_OBJECTS; i += 2) { /* some go to the blocks, some to depot and cache */
         ck_assert(gl_heap_free((void *)objects[i], "free"));
-        if (i == N_OBJECTS / 2) {
+        if (i == N_OBJECTS / 4) {
             gl_heap_thread_detach();
             gl_bin_sweep_all();
         }
