@@ -3,8 +3,10 @@
  * gleaner/roots.h - tell the collector about memory, threads and stacks that it cannot find itself.
  *
  * Found without being told: the stacks, registers and thread-local storage of all threads, however
- * they were made, and the static data of the program and of every loaded library. The common rules
- * of gleaner/gc.h hold.
+ * they were made, and the static data of the program and of every loaded library. (Not found where
+ * libgleaner.so is used alone: pthread_setspecific() values of keys above 31, which libc keeps in
+ * memory from its malloc(), and what a thread returns that never called this library, from its end
+ * until it is joined.) The common rules of gleaner/gc.h hold.
  */
 #ifndef GLEANER_ROOTS_H
 #define GLEANER_ROOTS_H

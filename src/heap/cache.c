@@ -71,6 +71,17 @@ static gl_cache *new_cache(void)
     return cache;
 }
 
+/* A thread that does without a cache must be noticed when it ends, too. */
+static void note_thread(void *specific)
+{
+    static __thread bool is_noted;
+    if (!is_noted) {
+        is_noted = true; /* first: the next may allocate (a key above 31) */
+        gl_threads_register();
+        pthread_setspecific(caches.key, specific);
+    }
+}
+
 /* The calling thread's cache, made if need be; NULL if it must do without. */
 static gl_cache *own_cache(void)
 {
@@ -79,6 +90,7 @@ static gl_cache *own_cache(void)
     }
     gl_cache *cache = caches.is_bypassed ? NULL : new_cache();
     if (!cache) {
+        note_thread(&no_cache);
         return NULL;
     }
     gl_self = cache;

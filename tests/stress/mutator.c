@@ -11,9 +11,9 @@
  *
  *   mutator [--seed=N] [--seeds=COUNT] [--threads=N] [--steps=N] [--fault=lost|write]
  *
- * Each seed runs in a process of its own, so a seed that failed can be replayed alone. A fault makes
- * the program lie to its model (a link that the collector cannot see, a byte that it did not write):
- * the status must be 1.
+ * Each seed runs in a process of its own, so a seed that failed can be replayed alone. A fault
+ * makes the program lie to its model (a link that the collector cannot see, a byte that it did not
+ * write): the status must be 1.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -68,7 +68,7 @@ static struct {
     node nodes[N_MAILBOXES]; /* `hidden` is not used here */
 } mail = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* ---- Contents --------------------------------------------------------------------------------- */
+/* ---- Contents -------------------------------------------------------------------------------- */
 
 static uint64_t pattern(uint64_t tag, size_t word)
 {
@@ -136,7 +136,7 @@ static bool is_as_modelled(const model *m, const node *n)
     return true;
 }
 
-/* ---- The model -------------------------------------------------------------------------------- */
+/* ---- The model ------------------------------------------------------------------------------- */
 
 /* Finds what can be reached, and forgets the rest. */
 static void prune(model *m)
@@ -224,7 +224,7 @@ static void set_root(model *m, size_t i, int number)
     m->real_roots[i] = number == NO_NODE ? NULL : stress_reveal(m->nodes[number].hidden);
 }
 
-/* ---- What it does ----------------------------------------------------------------------------- */
+/* ---- What it does ---------------------------------------------------------------------------- */
 
 static size_t random_bytes(model *m)
 {
@@ -301,7 +301,7 @@ static void do_link(model *m)
     const node *target = &m->nodes[to];
     int i = (int)stress_below(&m->random, (size_t)n->n_links);
     size_t offset = 0;
-    if (stress_below(&m->random, 3) == 0) { /* inside; one past the end only where that is promised */
+    if (stress_below(&m->random, 3) == 0) { /* inside; one past the end where that counts */
         offset = stress_below(&m->random, target->bytes + (target->bytes > 128));
     }
     n->links[i] = to;
@@ -492,7 +492,7 @@ static void do_step(void *arg)
     }
 }
 
-/* ---- Runs ------------------------------------------------------------------------------------- */
+/* ---- Runs ------------------------------------------------------------------------------------ */
 
 typedef struct task {
     uint64_t seed;

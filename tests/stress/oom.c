@@ -28,7 +28,8 @@ typedef struct object {
     size_t bytes;
 } object;
 
-/* What one thread holds; the program's own memory, so that the model needs none when there is none. */
+/* What one thread holds; the program's own memory, so that the model needs none when there is
+ * none. */
 typedef struct holder {
     object objects[MAX_OBJECTS];
     size_t n;
@@ -80,7 +81,7 @@ static bool are_all_filled(const holder *h)
     return true;
 }
 
-/* ---- Allocating ------------------------------------------------------------------------------- */
+/* ---- Allocating ------------------------------------------------------------------------------ */
 
 static size_t random_bytes(holder *h)
 {
@@ -160,7 +161,7 @@ static void drop_from(holder *h, size_t n)
     }
 }
 
-/* ---- Ways ------------------------------------------------------------------------------------- */
+/* ---- Ways ------------------------------------------------------------------------------------ */
 
 static void *fill_and_drop(void *arg)
 {

@@ -20,7 +20,7 @@ static const uint64_t CHILD_TAG = UINT64_C(0xc3c3000000000001);
 const char *module_path;
 volatile int trial_ready, trial_go;
 
-/* ---- The object ------------------------------------------------------------------------------- */
+/* ---- The object ------------------------------------------------------------------------------ */
 
 static void make_object(void *arg)
 {
@@ -73,7 +73,7 @@ void put(const trial *t, void *word)
     put_interior(t, word, 0);
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 void rest(void)
 {
@@ -96,7 +96,7 @@ void try_in_thread(trial *t, void *(*fn)(void *), const pthread_attr_t *attribut
     pthread_join(thread, NULL);
 }
 
-/* ---- Trials ----------------------------------------------------------------------------------- */
+/* ---- Trials ---------------------------------------------------------------------------------- */
 
 typedef struct settings {
     size_t n_trials;

@@ -7,8 +7,8 @@
  * the place, is inverted: the object must be reclaimed. So each first trial shows that the place is
  * seen, and each second one that nothing else had kept the object alive.
  *
- * To put the pointer, the inverted address is stored and inverted in place: no register and no other
- * word holds it meanwhile.
+ * To put the pointer, the inverted address is stored and inverted in place: no register and no
+ * other word holds it meanwhile.
  */
 #ifndef GL_TESTS_STRESS_ROOTS_H
 #define GL_TESTS_STRESS_ROOTS_H
@@ -31,8 +31,8 @@ enum place_needs {
     NEEDS_AVX512 = 8,
     NEEDS_MODULE = 16,
     IS_NO_ROOT = 32,       /* the object must be reclaimed in either way */
-    IS_GAP_LINKED = 64     /* libgleaner alone may not see it, and should: a known gap, of which the test
-                              says whether it shows */
+    IS_GAP_LINKED = 64     /* libgleaner alone may not see it, and should: a known gap, of which the
+                              test says whether it shows */
 };
 
 typedef struct place {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/stress/roots_memory.c - places in memory: static data, modules, objects, mappings, ranges. */
+/* tests/stress/roots_memory.c - places in memory: static data, modules, objects, mappings,
+ * ranges. */
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ static void try_word(trial *t, void *word)
     memset(word, 0, sizeof(void *));
 }
 
-/* ---- The program's own data ------------------------------------------------------------------- */
+/* ---- The program's own data ------------------------------------------------------------------ */
 
 static void *zero_data[3];
 static void *filled_data[3] = {(void *)16, NULL, (void *)32};
@@ -61,7 +62,7 @@ static void before_start(trial *t)
     zero_data[1] = NULL;
 }
 
-/* ---- Objects ---------------------------------------------------------------------------------- */
+/* ---- Objects --------------------------------------------------------------------------------- */
 
 static void *anchor;
 
@@ -93,8 +94,14 @@ static gc_layout *layout(void)
     return gc_layout_new(32, offsets, 1);
 }
 
-static void in_typed_pointer(trial *t) { in_object_of(t, gc_malloc_typed(320, layout()), 4 * 9 + 1); }
-static void in_typed_number(trial *t) { in_object_of(t, gc_malloc_typed(320, layout()), 4 * 9 + 2); }
+static void *new_typed(void)
+{
+    return gc_malloc_typed(320, layout());
+}
+
+static void in_typed_pointer(trial *t) { in_object_of(t, new_typed(), 4 * 9 + 1); }
+static void in_typed_number(trial *t) { in_object_of(t, new_typed(), 4 * 9 + 2); }
+
 static void in_malloc(trial *t)
 {
     anchor = malloc(300);
@@ -113,7 +120,12 @@ static void in_reallocated(trial *t)
     anchor = NULL;
 }
 
-/* ---- Mappings --------------------------------------------------------------------------------- */
+/* ---- Mappings -------------------------------------------------------------------------------- */
+
+static void **map_memory(int flags, int fd)
+{
+    return mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+}
 
 static void in_mapping(trial *t, void **p)
 {
@@ -124,19 +136,19 @@ static void in_mapping(trial *t, void **p)
 
 static void in_private_mapping(trial *t)
 {
-    in_mapping(t, mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    in_mapping(t, map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1));
 }
 
 static void in_shared_mapping(trial *t)
 {
-    in_mapping(t, mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    in_mapping(t, map_memory(MAP_SHARED | MAP_ANONYMOUS, -1));
 }
 
 static void in_file_mapping(trial *t, int flags)
 {
     int fd = memfd_create("gleaner-test", 0);
     REQUIRE(fd >= 0 && ftruncate(fd, MAPPED_BYTES) == 0);
-    in_mapping(t, mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0));
+    in_mapping(t, map_memory(flags, fd));
     close(fd);
 }
 
@@ -146,7 +158,7 @@ static void in_shared_file(trial *t) { in_file_mapping(t, MAP_SHARED); }
 /* Written first, and then made read-only, as programs do with tables. */
 static void in_read_only_mapping(trial *t)
 {
-    void **p = mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void **p = map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     REQUIRE((void *)p != MAP_FAILED);
     put(t, p + AFTER);
     REQUIRE(mprotect(p, MAPPED_BYTES, PROT_READ) == 0);
@@ -154,7 +166,7 @@ static void in_read_only_mapping(trial *t)
     munmap(p, MAPPED_BYTES);
 }
 
-/* ---- Mappings inside the library's own range of addresses ------------------------------------- */
+/* ---- Mappings inside the library's own range of addresses ------------------------------------ */
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -180,7 +192,10 @@ static void **map_behind_heap(size_t distance)
 
 static void next_to_arena(trial *t) { in_mapping(t, map_behind_heap(65536)); }
 static void far_in_arena(trial *t) { in_mapping(t, map_behind_heap((size_t)1 << 34)); }
-static void among_our_tables(trial *t) { in_mapping(t, map_behind_heap(((size_t)8 << 40) + ((size_t)200 << 30))); }
+static void among_our_tables(trial *t)
+{
+    in_mapping(t, map_behind_heap(((size_t)8 << 40) + ((size_t)200 << 30)));
+}
 
 /* The heap grows around the mapping, whose content stays. */
 static void surrounded_by_arena(trial *t)
@@ -205,11 +220,11 @@ static void surrounded_by_arena(trial *t)
     munmap(p, MAPPED_BYTES);
 }
 
-/* ---- Registered and excluded ranges ----------------------------------------------------------- */
+/* ---- Registered and excluded ranges ---------------------------------------------------------- */
 
 static void in_added_range(trial *t)
 {
-    void **p = mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void **p = map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     REQUIRE((void *)p != MAP_FAILED);
     REQUIRE(gc_add_root(p + AFTER, sizeof *p) == 0);
     try_word(t, p + AFTER);
@@ -251,7 +266,7 @@ static void pinned(trial *t)
     }
 }
 
-/* ---- Modules ---------------------------------------------------------------------------------- */
+/* ---- Modules --------------------------------------------------------------------------------- */
 
 typedef void **module_word(void);
 

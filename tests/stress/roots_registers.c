@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/stress/roots_registers.c - the only pointer is in a register: of the thread that collects, of
- * one that runs, or of one that waits in the system; or in a jmp_buf, where the C library mangles it.
+ * tests/stress/roots_registers.c - the only pointer is in a register: of the thread that collects,
+ * of one that runs, or of one that waits in the system; or in a jmp_buf, where the C library
+ * mangles it.
  */
 #include "roots.h"
 
@@ -13,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ---- The thread that collects ----------------------------------------------------------------- */
+/* ---- The thread that collects ---------------------------------------------------------------- */
 
 static trial *asked;
 
@@ -56,7 +57,7 @@ ACROSS_CALL(r13_across_call, "r13", "r15")
 ACROSS_CALL(r14_across_call, "r14", "r15")
 ACROSS_CALL(r15_across_call, "r15", "rbx")
 
-/* ---- A thread that runs ----------------------------------------------------------------------- */
+/* ---- A thread that runs ---------------------------------------------------------------------- */
 
 /* Loops with the pointer in a register until the other thread has collected. */
 #define WHILE_RUNNING(function, place, reg)                                                       \
@@ -132,7 +133,7 @@ __attribute__((target("avx512f"))) IN_VECTOR(hold_zmm31, zmm31_of_thread,
                                              "vinserti32x4 $2, %%xmm0, %%zmm31, %%zmm31\n\t"
                                              "vpxor %%xmm0, %%xmm0, %%xmm0", "xmm31")
 
-/* ---- A thread that waits in the system -------------------------------------------------------- */
+/* ---- A thread that waits in the system ------------------------------------------------------- */
 
 static void *hold_r12_in_futex(void *arg)
 {
@@ -175,7 +176,7 @@ static void r12_in_futex(trial *t)
     pthread_join(waker, NULL);
 }
 
-/* ---- setjmp ----------------------------------------------------------------------------------- */
+/* ---- setjmp ---------------------------------------------------------------------------------- */
 
 static jmp_buf static_buffer;
 

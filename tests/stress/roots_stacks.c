@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/stress/roots_stacks.c - stacks beside a thread's own: alternate signal stacks, coroutines. */
+/* tests/stress/roots_stacks.c - stacks beside a thread's own: alternate signal stacks,
+ * coroutines. */
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,7 +19,8 @@ static char *stack_memory(void)
 {
     static char *memory;
     if (!memory) {
-        memory = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memory = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
         REQUIRE((void *)memory != MAP_FAILED);
         REQUIRE(gc_exclude_root(memory, STACK_BYTES) == 0);
     }
@@ -26,7 +28,7 @@ static char *stack_memory(void)
     return memory;
 }
 
-/* ---- Alternate signal stacks ------------------------------------------------------------------ */
+/* ---- Alternate signal stacks ----------------------------------------------------------------- */
 
 static __thread const trial *handled; /* what the handler puts on its stack, or NULL */
 
@@ -118,7 +120,7 @@ static void collect_on_alternate_stack(trial *t)
     sigaltstack(&stack, NULL);
 }
 
-/* ---- Coroutines ------------------------------------------------------------------------------- */
+/* ---- Coroutines ------------------------------------------------------------------------------ */
 
 static struct {
     ucontext_t main, coroutine;
@@ -237,7 +239,7 @@ static void *coroutine_in_thread(void *arg)
 
 static void on_running_stack_of_thread(trial *t) { try_in_thread(t, coroutine_in_thread, NULL); }
 
-/* ---- Contexts --------------------------------------------------------------------------------- */
+/* ---- Contexts -------------------------------------------------------------------------------- */
 
 static void on_unregistered_stack(trial *t)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/stress/roots_threads.c - places that belong to a thread: its stack, its data, its result. */
+/* tests/stress/roots_threads.c - places that belong to a thread: its stack, its data, its
+ * result. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 
 enum { STACK_BYTES = 512 * 1024 };
 
-/* ---- Its stack -------------------------------------------------------------------------------- */
+/* ---- Its stack ------------------------------------------------------------------------------- */
 
 static void *keep_on_stack(void *arg)
 {
@@ -90,7 +91,7 @@ static void *keep_on_deep_stack(void *arg)
 
 static void deep_on_stack_of_thread(trial *t) { try_in_thread(t, keep_on_deep_stack, NULL); }
 
-/* ---- Its data --------------------------------------------------------------------------------- */
+/* ---- Its data -------------------------------------------------------------------------------- */
 
 static __thread void *tls_words[3];
 
@@ -104,7 +105,8 @@ static void *keep_in_tls(void *arg)
 
 static void in_tls_of_thread(trial *t) { try_in_thread(t, keep_in_tls, NULL); }
 
-enum { N_KEYS = 80 }; /* the first 32 are in the control block, the others in memory from calloc() */
+/* The first 32 are in the control block, the others in memory from calloc(). */
+enum { N_KEYS = 80 };
 static pthread_key_t keys[N_KEYS];
 
 static void make_keys(void)
@@ -156,7 +158,7 @@ static void in_high_key(trial *t)
     try_in_thread(t, keep_in_high_key, NULL);
 }
 
-/* ---- Its result ------------------------------------------------------------------------------- */
+/* ---- Its result ------------------------------------------------------------------------------ */
 
 static void *return_it(void *arg)
 {
@@ -184,7 +186,7 @@ static void keep_in_result(trial *t, void *(*fn)(void *))
 static void in_result(trial *t) { keep_in_result(t, allocate_and_return_it); }
 static void in_result_without_allocation(trial *t) { keep_in_result(t, return_it); }
 
-/* ---- A blocking call -------------------------------------------------------------------------- */
+/* ---- A blocking call ------------------------------------------------------------------------- */
 
 static void *rest_in_call(void *unused)
 {

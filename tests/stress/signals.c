@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/stress/signals.c - signals a thousand times in a second, while threads allocate and collect.
+ * tests/stress/signals.c - signals a thousand times in a second, while threads allocate and
+ * collect.
  *
  *   signals [--ms=N] [--fault=clobber]
  *

@@ -101,7 +101,8 @@ static inline void stress_sleep_us(long us)
 
 enum { STRESS_DEPTH = 16, STRESS_FRAME_BYTES = 512, STRESS_CLEAR_BYTES = 16 * 1024 };
 
-__attribute__((noinline, unused)) static void stress_descend(void (*fn)(void *), void *arg, int depth)
+__attribute__((noinline, unused)) static void stress_descend(void (*fn)(void *), void *arg,
+                                                              int depth)
 {
     volatile char frame[STRESS_FRAME_BYTES];
     frame[0] = (char)depth;

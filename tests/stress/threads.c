@@ -5,12 +5,13 @@
  *   threads [--threads=N] [--short=N] [--starts=N] [--fault=hide]
  *
  * Each of N threads has the only pointers to its objects in one place: its stack, thread-local
- * storage, thread-specific data, or malloc'ed memory (where malloc is ours). It waits until the world
- * has been collected at least twice, looks at its objects, and ends; another takes its place. Then
- * thousands of threads that live only shortly. In the end the memory must be what it was. The fault
- * hides the pointers from the collector while it runs.
+ * storage, thread-specific data, or malloc'ed memory (where malloc is ours). It waits until the
+ * world has been collected at least twice, looks at its objects, and ends; another takes its
+ * place. Then thousands of threads that live only shortly. In the end the memory must be what it
+ * was. The fault hides the pointers from the collector while it runs.
  *
- * First of all, in N processes, several threads make the first call to the library at the same moment.
+ * First of all, in N processes, several threads make the first call to the library at the same
+ * moment.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,9 +32,10 @@ static atomic_uint n_collections;
 static atomic_int is_over;
 static __thread uint64_t **tls_list;
 
-/* ---- Lists ------------------------------------------------------------------------------------ */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
-/* A list of objects of various sizes: word 0 leads to the next, word 1 and the last are a number. */
+/* A list of objects of various sizes: word 0 leads to the next, word 1 and the last are a
+ * number. */
 static uint64_t **make_list(uint64_t number)
 {
     uint64_t **list = NULL;
@@ -64,7 +66,7 @@ static bool is_list_intact(uint64_t **list, uint64_t number)
     return i == 0;
 }
 
-/* ---- A thread --------------------------------------------------------------------------------- */
+/* ---- A thread -------------------------------------------------------------------------------- */
 
 typedef struct task {
     uint64_t number;
@@ -130,7 +132,7 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-/* ---- Phases ----------------------------------------------------------------------------------- */
+/* ---- Phases ---------------------------------------------------------------------------------- */
 
 static void *collect_for_ever(void *unused)
 {
@@ -196,7 +198,7 @@ static void come_shortly(size_t n)
     usleep(50000); /* for the last detached ones */
 }
 
-/* ---- The first call ------------------------------------------------------------------------------ */
+/* ---- The first call -------------------------------------------------------------------------- */
 
 static pthread_barrier_t at_once;
 
