@@ -31,6 +31,8 @@ void gl_write_append(const char *path, const gl_fmt *line)
         complain(path);
         return;
     }
-    gl_fmt_write(line, (int)fd);
+    if (!gl_fmt_write(line, (int)fd)) {
+        complain(path); /* a full disk, say */
+    }
     gl_syscall3(SYS_close, fd, 0, 0);
 }

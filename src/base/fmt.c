@@ -103,7 +103,7 @@ void gl_fmt_bytes(gl_fmt *f, uint64_t bytes)
     gl_fmt_str(f, units[unit]);
 }
 
-void gl_fmt_write(const gl_fmt *f, int fd)
+bool gl_fmt_write(const gl_fmt *f, int fd)
 {
     size_t done = 0;
     while (done < f->length) {
@@ -111,7 +111,8 @@ void gl_fmt_write(const gl_fmt *f, int fd)
         if (n == -EINTR)
             continue;
         if (n <= 0)
-            return;
+            return false;
         done += (size_t)n;
     }
+    return true;
 }

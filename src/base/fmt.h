@@ -8,6 +8,7 @@
 #ifndef GL_BASE_FMT_H
 #define GL_BASE_FMT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,7 @@ void gl_fmt_hex(gl_fmt *f, uintptr_t v);                       /* 0x... */
 void gl_fmt_fixed(gl_fmt *f, uint64_t v, unsigned decimals);   /* v / 10^decimals: 1234,3 is 1.234 */
 void gl_fmt_bytes(gl_fmt *f, uint64_t bytes);                  /* 12.3 MiB */
 
-/* Writes the line to a descriptor, all of it; preserves errno; gives up on an error. */
-void gl_fmt_write(const gl_fmt *f, int fd);
+/* Writes the line to a descriptor, all of it; preserves errno; gives up on an error: then false. */
+bool gl_fmt_write(const gl_fmt *f, int fd);
 
 #endif

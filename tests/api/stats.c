@@ -302,6 +302,11 @@ START_TEST(a_file_that_cannot_be_written_is_said_once)
     ck_assert_uint_eq(count_lines(o.err, "gleaner: warning: cannot write to '/nonexistent/file'"),
                       1);
     ck_assert_uint_eq(count_lines(o.err, "gleaner:"), 1);
+    run_child("three_collections",
+              (const char *const[]){"GLEANER_OPTIONS=gctrace=1:trace_file=/dev/full", NULL}, &o);
+    ck_assert_exited(&o, 0);
+    ck_assert_uint_eq(count_lines(o.err, "gleaner: warning: cannot write to '/dev/full'"), 1);
+    ck_assert_uint_eq(count_lines(o.err, "gleaner:"), 1);
 }
 END_TEST
 
