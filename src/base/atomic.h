@@ -2,7 +2,7 @@
 /*
  * base/atomic.h - the one place that names libatomic_ops: loads and stores with named orders.
  *
- * Two widths are enough: gl_word (a machine word, also for pointers) and uint32_t (futex words).
+ * Widths: gl_word (a machine word, also for pointers), uint32_t (futex words), a byte for claims.
  * Relaxed orders are spelt out, so that a reader sees where nothing is ordered on purpose.
  */
 #ifndef GL_BASE_ATOMIC_H
@@ -54,6 +54,11 @@ static inline uint32_t gl_add32_full(volatile uint32_t *p, uint32_t v)
 static inline bool gl_cas32_full(volatile uint32_t *p, uint32_t expected, uint32_t desired)
 {
     return AO_int_compare_and_swap_full((volatile unsigned *)p, expected, desired) != 0;
+}
+
+static inline bool gl_cas8_full(volatile uint8_t *p, uint8_t expected, uint8_t desired)
+{
+    return AO_char_compare_and_swap_full(p, expected, desired) != 0;
 }
 
 /* ThreadSanitizer does not know fences; it knows this, which on the machines that it runs on is

@@ -22,4 +22,29 @@ static inline bool gl_try_multiply(size_t a, size_t b, size_t *product)
     return !__builtin_mul_overflow(a, b, product);
 }
 
+/* Asks for a cache line. Not __builtin_prefetch(): gcc 12 takes a loop that only prefetches for one
+ * without effect, and removes it. */
+static inline void gl_prefetch(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetcht0 %0" : : "m"(*(const char *)p));
+#elif defined(__aarch64__)
+    __asm__ __volatile__("prfm pldl1keep, %0" : : "Q"(*(const char *)p));
+#else
+    __builtin_prefetch(p);
+#endif
+}
+
+/* The same for a line that will be written. */
+static inline void gl_prefetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetcht0 %0" : : "m"(*(const char *)p));
+#elif defined(__aarch64__)
+    __asm__ __volatile__("prfm pstl1keep, %0" : : "Q"(*(const char *)p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 #endif

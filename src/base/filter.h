@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/simd.h"
+
 #define GL_SPAN_COUNT_SHIFT 48
 #define GL_SPAN_ADDRESS_MASK (((uint64_t)1 << GL_SPAN_COUNT_SHIFT) - 1)
 
@@ -27,10 +29,7 @@ typedef struct gl_filter_spans {
 typedef uint32_t gl_filter(gl_filter_spans spans, gl_filter_spans next, uintptr_t base,
                            uintptr_t size, uint64_t *out);
 
-/* The fastest for this processor. */
-gl_filter *gl_filter_select(void);
-
-/* For tests: implementation i, or NULL where there are no more or the processor cannot run it. */
-gl_filter *gl_filter_at(unsigned i);
+/* The implementation that uses these instructions, which the processor must support. */
+gl_filter *gl_filter_for(gl_simd simd);
 
 #endif

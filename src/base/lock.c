@@ -22,6 +22,10 @@ enum { SPINS = 100 };
 /* How many locks of each rank this thread holds; kept only with GL_CHECK_LEVEL >= 2. */
 static __thread uint16_t held_by_rank[GL_RANK_OS + 1];
 
+static volatile bool are_ranks_ignored;
+
+void gl_lock_ignore_ranks(bool is_ignored) { are_ranks_ignored = is_ignored; }
+
 static void note_order(const gl_lock *lock)
 {
     for (uint32_t rank = lock->rank + 1; rank <= GL_RANK_OS; rank++)
@@ -30,13 +34,13 @@ static void note_order(const gl_lock *lock)
 
 static void note_acquired(const gl_lock *lock)
 {
-    if (GL_CHECK_LEVEL >= 2)
+    if (GL_CHECK_LEVEL >= 2 && !are_ranks_ignored)
         held_by_rank[lock->rank]++;
 }
 
 static void note_released(const gl_lock *lock)
 {
-    if (GL_CHECK_LEVEL >= 2) {
+    if (GL_CHECK_LEVEL >= 2 && !are_ranks_ignored) {
         gl_debug(held_by_rank[lock->rank] > 0, lock);
         held_by_rank[lock->rank]--;
     }
@@ -62,7 +66,7 @@ static void acquire_slow(gl_lock *lock)
 
 void gl_lock_acquire(gl_lock *lock)
 {
-    if (GL_CHECK_LEVEL >= 2)
+    if (GL_CHECK_LEVEL >= 2 && !are_ranks_ignored)
         note_order(lock);
     if (GL_UNLIKELY(!gl_cas32_full(&lock->state, FREE, HELD)))
         acquire_slow(lock);

@@ -38,6 +38,10 @@ bool gl_lock_try(gl_lock *lock);
 void gl_lock_release(gl_lock *lock);
 bool gl_lock_is_held(const gl_lock *lock); /* by anybody: for checks */
 
+/* While helpers run (os/helper.h): they share thread-local storage, by which ranks are checked. The
+ * world is stopped. */
+void gl_lock_ignore_ranks(bool is_ignored);
+
 /* In the child of a fork: nobody holds it now. */
 void gl_lock_reset(gl_lock *lock);
 

@@ -124,7 +124,7 @@ static void pause(const gl_stopped_thread *self, void *context)
     gl_marker *m = cycle.marker;
 
     verify_if_asked();
-    gl_mark_prepare();
+    gl_mark_prepare(m);
     r->root_bytes = gl_roots_mark(m, self, gl_threads_stopped(), c->images);
     if (r->root_bytes == 0) {
         return;

@@ -25,8 +25,8 @@ typedef enum gl_root_kind {
 /* Makes the one marker. NULL: no memory. */
 gl_marker *gl_marker_new(void);
 
-/* Sets the mark bits of all that is not allocated: free slots, cached slots, tails. */
-void gl_mark_prepare(void);
+/* Begins: sets the mark bits of all that is not allocated: free slots, cached slots, tails. */
+void gl_mark_prepare(gl_marker *marker);
 
 /* Marks what the words in [start, end) refer to, and queues it for scanning. */
 void gl_mark_range(gl_marker *marker, uintptr_t start, uintptr_t end, gl_root_kind kind);

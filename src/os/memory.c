@@ -241,6 +241,8 @@ void *gl_os_space_init(size_t bytes)
     return (void *)base;
 }
 
+bool gl_os_space_is_reserved(void) { return is_reserved; }
+
 void gl_os_space_range(uintptr_t *start, uintptr_t *end)
 {
     *start = space_start;

@@ -22,6 +22,9 @@ extern size_t gl_os_page_bytes;
  * with less. */
 void *gl_os_space_init(size_t bytes);
 
+/* True if the space is a reservation: under a sanitizer or valgrind, mostly. */
+bool gl_os_space_is_reserved(void);
+
 /* The space, [*start, *end); both 0 before there is one. */
 void gl_os_space_range(uintptr_t *start, uintptr_t *end);
 

@@ -38,7 +38,7 @@ static gl_flip_result flip(bool (*keep)(int))
 {
     gl_flip_result result = {0, 0, 0};
     fixture_stop();
-    gl_mark_prepare();
+    gl_mark_prepare(gl_cycle_marker());
     for (int i = 0; i < N_OBJECTS; i++) {
         if (objects[i] && keep(i)) {
             gl_object object = fixture_find(objects[i]);
@@ -227,7 +227,7 @@ START_TEST(test_unreached_objects_are_visited)
     size_t n = 0;
     make_objects(10);
     fixture_stop();
-    gl_mark_prepare();
+    gl_mark_prepare(gl_cycle_marker());
     for (int i = 0; i < N_OBJECTS; i += 3) {
         gl_object object = fixture_find(objects[i]);
         gl_mark_object(gl_cycle_marker(), &object);

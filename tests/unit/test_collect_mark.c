@@ -29,7 +29,7 @@ static node *new_node(void) { return allocate(sizeof(node), GL_KIND_SCANNED); }
 static void mark_from(const uintptr_t *words, size_t n, gl_root_kind kind)
 {
     fixture_stop();
-    gl_mark_prepare();
+    gl_mark_prepare(gl_cycle_marker());
     gl_mark_range(gl_cycle_marker(), (uintptr_t)words, (uintptr_t)(words + n), kind);
     gl_mark_drain(gl_cycle_marker());
     gl_marker_trim(gl_cycle_marker());
@@ -284,7 +284,7 @@ START_TEST(test_odd_root_ranges)
     uintptr_t words[3] = {(uintptr_t)n, (uintptr_t)n, (uintptr_t)n};
     uintptr_t start = (uintptr_t)words;
     fixture_stop();
-    gl_mark_prepare();
+    gl_mark_prepare(gl_cycle_marker());
     gl_mark_range(gl_cycle_marker(), start + 1, start + 15, GL_ROOT_MEMORY); /* no whole word */
     gl_mark_range(gl_cycle_marker(), start + 8, start + 8, GL_ROOT_MEMORY);
     gl_mark_range(gl_cycle_marker(), start + 8, start + 15, GL_ROOT_MEMORY);
@@ -520,7 +520,7 @@ START_TEST(test_marking_single_objects)
     void *large = allocate(100000, GL_KIND_SCANNED);
     *(void **)large = new_node();
     fixture_stop();
-    gl_mark_prepare();
+    gl_mark_prepare(gl_cycle_marker());
     gl_object object = fixture_find(list), other = fixture_find(large);
     ck_assert(!gl_mark_is_set(&object) && !gl_mark_is_set(&other));
     gl_mark_object(gl_cycle_marker(), &object);
