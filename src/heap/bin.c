@@ -176,6 +176,14 @@ static uint32_t block_with_slots(uint32_t bin)
     return b->partial ? b->partial : make_block(bin);
 }
 
+static void note_taken(uint32_t bin, uint32_t n)
+{
+    size_t bytes = (size_t)n * gl_classes[gl_bin_class(bin)].bytes;
+    gl_add_relaxed(&gl_heap.in_use_bytes, bytes);
+    gl_add_relaxed(&gl_heap.allocated_bytes, bytes);
+    gl_add_relaxed(&gl_heap.allocated_slots, n);
+}
+
 uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
 {
     gl_debug(gl_lock_is_held(&gl_bins[bin].lock), NULL);
@@ -196,10 +204,66 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
     if (got < n) {
         memmove(out, out + (n - got), got * sizeof *out);
     }
-    gl_add_relaxed(&gl_heap.in_use_bytes, (size_t)got * gl_classes[gl_bin_class(bin)].bytes);
-    gl_add_relaxed(&gl_heap.allocated_bytes, (size_t)got * gl_classes[gl_bin_class(bin)].bytes);
-    gl_add_relaxed(&gl_heap.allocated_slots, got);
+    note_taken(bin, got);
     return got;
+}
+
+/* The number of bits that are set from bit `from` on, at most `max`. */
+static uint32_t count_row(const uint64_t *bits, uint32_t from, uint32_t n_bits, uint32_t max)
+{
+    uint32_t n = 0;
+    while (n < max && from + n < n_bits) {
+        uint32_t at = from + n;
+        uint64_t holes = ~bits[at / 64] >> (at % 64);
+        uint32_t row = holes ? gl_ctz64(holes) : 64 - at % 64;
+        n += row;
+        if (holes) {
+            break;
+        }
+    }
+    return n < max ? n : max;
+}
+
+static void clear_row(uint64_t *bits, uint32_t from, uint32_t n)
+{
+    while (n > 0) {
+        uint32_t in_word = 64 - from % 64 < n ? 64 - from % 64 : n;
+        uint64_t mask = in_word == 64 ? ~(uint64_t)0 : (((uint64_t)1 << in_word) - 1) << (from % 64);
+        bits[from / 64] &= ~mask;
+        from += in_word;
+        n -= in_word;
+    }
+}
+
+bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uintptr_t *start, uintptr_t *end)
+{
+    enum { SHORTEST = 8 };
+    uint32_t block = block_with_slots(bin);
+    if (!block) {
+        return false;
+    }
+    gl_block *header = &gl_heap.blocks[block];
+    const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
+    uint64_t *bits = gl_block_free_bits(block);
+    uint32_t w = 0;
+    while (bits[w] == 0) {
+        w++;
+    }
+    uint32_t first = w * 64 + gl_ctz64(bits[w]);
+    uint32_t n = count_row(bits, first, info->n_objects, (uint32_t)(max_bytes / info->bytes));
+    if (n < SHORTEST) {
+        return false;
+    }
+    clear_row(bits, first, n);
+    header->n_free = (uint16_t)(header->n_free - n);
+    gl_bins[bin].n_free -= n;
+    if (header->n_free == 0) {
+        unlink(&gl_bins[bin].partial, block, GL_BLOCK_LISTED);
+    }
+    note_taken(bin, n);
+    *start = gl_block_start(block) + (uintptr_t)first * info->bytes;
+    *end = *start + (uintptr_t)n * info->bytes;
+    return true;
 }
 
 /* ---- Putting back --------------------------------------------------------------------------- */

@@ -39,6 +39,10 @@ void gl_bin_init(void);
  * gives ascending addresses. Returns how many: less than n only if memory is short. */
 uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n);
 
+/* Takes a row of free slots of at most `max_bytes`, if the block that is next has one of some length:
+ * then [*start, *end) is the caller's. False: it has not, or memory is short. */
+bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uintptr_t *start, uintptr_t *end);
+
 /* Makes slots free in their blocks; blocks that are free altogether go back to the arena. */
 void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n);
 

@@ -100,6 +100,25 @@ static gl_cache *own_cache(void)
     return cache;
 }
 
+/* What is left of a run, as a magazine would hold it. Read once: its owner may be at it. */
+typedef struct run_slots {
+    gl_magazine magazine;
+    uintptr_t slots[GL_RUN_BYTES / GL_GRANULE_BYTES];
+} run_slots;
+
+static void list_run(const gl_run *run, uint32_t size_class, run_slots *out)
+{
+    uintptr_t next = gl_load_relaxed((const volatile gl_word *)&run->next);
+    uintptr_t end = gl_load_relaxed((const volatile gl_word *)&run->end);
+    out->magazine = (gl_magazine){0, GL_RUN_BYTES / GL_GRANULE_BYTES, out->slots};
+    if (end - next > GL_RUN_BYTES) {
+        return;
+    }
+    for (; next < end; next += gl_classes[size_class].bytes) {
+        out->slots[out->magazine.count++] = next;
+    }
+}
+
 static void flush_magazine(uint32_t bin, gl_magazine *m)
 {
     gl_lock_acquire(&gl_bins[bin].lock);
@@ -119,6 +138,12 @@ void gl_cache_detach(void)
         if (cache->magazines[bin].count) {
             flush_magazine(bin, &cache->magazines[bin]);
         }
+    }
+    for (uint32_t c = 1; c < GL_N_RUNS; c++) {
+        run_slots rest;
+        list_run(&cache->runs[c], c, &rest);
+        flush_magazine(gl_bin_of(GL_KIND_SCANNED, c), &rest.magazine);
+        cache->runs[c].next = cache->runs[c].end = 0;
     }
     gl_lock_acquire(&caches.lock);
     if (cache->prev) {
@@ -176,6 +201,35 @@ static uintptr_t take_uncached(uint32_t bin)
     return slot;
 }
 
+static gl_run *run_of(gl_cache *cache, uint32_t bin)
+{
+    return gl_bin_kind(bin) == GL_KIND_SCANNED && gl_bin_class(bin) < GL_N_RUNS
+               ? &cache->runs[gl_bin_class(bin)]
+               : NULL;
+}
+
+static uintptr_t pop_run(gl_run *run, uint32_t bin)
+{
+    uintptr_t slot = run->next;
+    run->next = slot + gl_classes[gl_bin_class(bin)].bytes;
+    return slot;
+}
+
+/* A new run for an empty one, zeroed at once: the processor fetches its lines beside each other. The
+ * lock of the bin is held. */
+static bool try_refill_run(gl_run *run, uint32_t bin)
+{
+    uintptr_t start, end;
+    if (!gl_bin_take_run_locked(bin, GL_RUN_BYTES, &start, &end)) {
+        return false;
+    }
+    memset((void *)start, 0, end - start);
+    run->end = end;
+    gl_signal_fence();
+    run->next = start;
+    return true;
+}
+
 uintptr_t gl_cache_take_slow(uint32_t bin)
 {
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
@@ -184,10 +238,13 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
         return take_uncached(bin);
     }
     gl_magazine *m = &cache->magazines[bin];
+    gl_run *run = run_of(cache, bin);
     uintptr_t slot = 0;
     gl_lock_acquire(&gl_bins[bin].lock);
     uint32_t n = m->count;
-    if (n == 0) {
+    if (n == 0 && run && (run->next < run->end || try_refill_run(run, bin))) {
+        slot = pop_run(run, bin);
+    } else if (n == 0) {
         n = gl_bin_try_withdraw_locked(bin, m->slots) ? info->batch
                                                       : gl_bin_take_locked(bin, m->slots, info->batch);
     }
@@ -239,6 +296,13 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
                 fn(bin, &c->magazines[bin], arg);
             }
         }
+        for (uint32_t r = 1; r < GL_N_RUNS; r++) {
+            run_slots rest;
+            list_run(&c->runs[r], r, &rest);
+            if (rest.magazine.count) {
+                fn(gl_bin_of(GL_KIND_SCANNED, r), &rest.magazine, arg);
+            }
+        }
     }
 }
 
@@ -286,6 +350,12 @@ static void adopt(gl_cache *cache)
             }
         }
         m->count = 0;
+    }
+    for (uint32_t c = 1; c < GL_N_RUNS; c++) {
+        run_slots rest;
+        list_run(&cache->runs[c], c, &rest);
+        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, c), rest.slots, rest.magazine.count);
+        cache->runs[c].next = cache->runs[c].end = 0;
     }
 }
 
