@@ -67,10 +67,10 @@ WORKLOADS = [
     allocating("realloc-vectors", "special", "grow vectors 1000 30", "cpu_seconds", None),
     allocating("short-threads", "special", "short_threads 6000 100", "us_per_thread", "short_threads 600 100"),
 
-    allocating("scale-replace", "scale", "scale replace 2 10000 1000000 5", "ns_per_op", "scale replace 2 10000 300000 3", shows=SCALING),
-    allocating("scale-lifo", "scale", "scale lifo 2 1000 1000000 5", "ns_per_op", None, shows=SCALING),
-    allocating("scale-batch", "scale", "scale batch 2 10000 1000000 5", "ns_per_op", None, shows=SCALING),
-    allocating("scale-deep", "scale", "scale batch 2 300000 600000 5", "ns_per_op", None, shows=SCALING),
+    allocating("scale-replace", "scale", "scale replace 2 10000 1000000 3", "ns_per_op", "scale replace 2 10000 300000 3", shows=SCALING),
+    allocating("scale-lifo", "scale", "scale lifo 2 1000 1000000 3", "ns_per_op", None, shows=SCALING),
+    allocating("scale-batch", "scale", "scale batch 2 10000 1000000 3", "ns_per_op", None, shows=SCALING),
+    allocating("scale-deep", "scale", "scale batch 2 300000 600000 3", "ns_per_op", None, shows=SCALING),
 
     real("start-up", "small", "/bin/true", "ms_per_run", "/bin/true", package="coreutils", repeat=100),
     real("true-memory", "small", "/bin/true", "rss_mib", "/bin/true", package="coreutils"),
