@@ -26,7 +26,7 @@ each workload measures and how to read the figures."""
 
 EPILOG = """\
 examples:
-  bench/run --quick                       a first look, under a minute
+  bench/run --quick                       a first look, about a minute
   bench/run churn-1 mark                  two groups
   bench/run perl git --peers glibc,gleaner-collect -n 9
   bench/run trees --env gleaner:GLEANER_OPTIONS=trigger_bytes=64m
@@ -157,7 +157,7 @@ def locate_all(place, peers):
         else:
             missing[peer.name] = (peer, found)
         described.append({"name": peer.name, "kind": peer.kind, "available": is_there,
-                          "reason": None if is_there else found, "env": peer.env,
+                          "ours": peer.ours, "reason": None if is_there else found, "env": peer.env,
                           "version": found.version if is_there else None,
                           "library": found.library if is_there else None})
     return located, missing, described
@@ -177,7 +177,11 @@ def drop_absent(workloads):
     for workload in workloads:
         lacks = [program for program in needed_programs(workload)
                  if not shutil.which(program, path=path)]
-        if lacks:
+        free_gib = site.free_memory_gib()
+        if workload.memory_gib > free_gib:
+            absent.append("%s: skipped: it needs %g GiB of memory, and %.1f are free"
+                          % (workload.name, workload.memory_gib, free_gib))
+        elif lacks:
             absent.append("%s: skipped: %s is not installed (Debian: %s)"
                           % (workload.name, lacks[0], workload.package))
         else:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The figures as Markdown tables, for a README: one table per group, then the means and goals."""
+"""The report as Markdown: one page of plain text to put into a README, then a table per group."""
 from . import stats
-from .report import header_lines, number
+from .brief import brief_lines
+from .report import GOAL_HEADS, goal_cells, header_lines, number
 
 
 def row(cells):
@@ -23,6 +24,14 @@ def cell(result, name):
     return "%s (%s)" % (number(time.median), number(rss.median))
 
 
+def shown_rows(result, names):
+    """One line for each further metric that the workload shows."""
+    for metric in result.workload.shows:
+        figures = [result.entry(name) and result.entry(name).figure(metric, result.workload)
+                   for name in names]
+        yield row(["", metric] + [number(figure.median) if figure else "" for figure in figures])
+
+
 def group_lines(group, results):
     members = [result for result in results if result.workload.group == group]
     names = list(dict.fromkeys(entry.peer.name for result in members for entry in result.entries))
@@ -30,6 +39,7 @@ def group_lines(group, results):
     for result in members:
         lines.append(row([result.workload.name, result.unit()]
                          + [cell(result, name) for name in names]))
+        lines += shown_rows(result, names)
     return lines
 
 
@@ -48,20 +58,18 @@ def means_lines(results, subjects, peers):
 
 
 def goals_lines(goals, results):
-    measured = [(goal, stats.goal_value(goal, results)) for goal in goals]
-    lines = [row([goal.text, "%.3f" % value, "%.3f" % goal.limit,
-                  "reached" if value <= goal.limit else "**missed**"])
-             for goal, value in measured if value is not None]
-    heads = head(["goal", "measured", "at most", ""])
-    return ["", "### Goals", ""] + heads + lines if lines else []
+    lines = [row(goal_cells(outcome) + [outcome.worst])
+             for outcome in stats.outcomes(goals, results)]
+    return ["", "### Goals", ""] + head(GOAL_HEADS + ["worst of several"]) + lines if lines else []
 
 
 def markdown_report(run_info, results, subjects, goals):
-    lines = header_lines(run_info)[:2] + [
+    lines = ["## In short", ""] + brief_lines(run_info, results, subjects, goals)
+    lines += ["", "## In full", ""] + header_lines(run_info)[:2] + [
         "", "Medians of %d runs, in brackets the peak RSS in MiB. Less is better." %
         run_info["runs"]]
     for group in stats.groups_of(results):
         lines += group_lines(group, results)
-    lines += means_lines(results, subjects, [peer["name"] for peer in run_info["peers"]])
+    lines += means_lines(results, subjects, stats.rivals(run_info))
     lines += goals_lines(goals, results)
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import drivers, inputs
-from .site import REAL_DIR
+from .site import REAL_DIR, option_is_taken
 from .tables import COLLECTOR
 
 PLACEHOLDER = re.compile(r"\{(copy:)?([a-z_]+):(\d+)\}")
@@ -69,9 +69,18 @@ class Runner:
             words[0] = self.site.program(words[0])
         return words
 
+    @staticmethod
+    def concerns(located, name, value):
+        """An option of Gleaner is for Gleaner, and only if that build has it: one marker is what a
+        build without the option `markers` has anyway."""
+        if not name.startswith("GLEANER_"):
+            return True
+        return located.peer.ours and option_is_taken(located, name, value)
+
     def variables(self, workload, located, stats_file):
         """What the measured program has in its environment beyond the base."""
-        env = dict(workload.env)
+        env = {name: value for name, value in workload.env.items()
+               if self.concerns(located, name, value)}
         if workload.libc_first and located.library is None:
             env["LD_PRELOAD"] = "libc.so.6"
         env.update(located.env)

@@ -6,7 +6,8 @@ import subprocess
 
 from .stats import groups_of
 
-COLOURS = ["#999999", "#88ccee", "#ddaa33", "#bb5566", "#117733", "#332288", "#aa4499", "#44aa99"]
+COLOURS = ["#999999", "#88ccee", "#ddaa33", "#bb5566", "#117733", "#332288", "#aa4499", "#44aa99",
+           "#882255", "#6699cc", "#999933", "#661100"]
 
 SCRIPT = """\
 set terminal svg size %(width)d,420 font 'sans,12' background 'white'

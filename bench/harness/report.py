@@ -37,11 +37,23 @@ def stats_note(entry):
         entry.stats.get("pause_max_ns", 0) / 1e6, entry.stats.get("reclaimed_bytes", 0) / (1 << 20))
 
 
+def ratio_cells(result, subject, peer):
+    """Of time and memory; without a verdict where the peer is another setting of our own."""
+    if subject == peer.name:
+        return ["", ""]
+    ratios = [result.ratio(subject, peer.name, figure) for figure in ("time", "rss")]
+    if peer.ours and not peer.subject:
+        return ["-" if ratio is None else "%.2f" % ratio for ratio in ratios]
+    return list(map(ratio_text, ratios))
+
+
 def workload_lines(result, subjects):
     workload = result.workload
     present = [name for name in subjects if result.entry(name)]
-    lines = ["", "%s / %s: %s" % (workload.group, workload.name, result.command)]
+    few = " (%d run)" % workload.max_runs if workload.max_runs else ""
+    lines = ["", "%s / %s: %s%s" % (workload.group, workload.name, result.command, few)]
     heads = ["peer", "%s (%s)" % (workload.metric, result.unit()), "min .. max", "CPU s", "RSS MiB"]
+    heads += workload.shows
     for name in present:
         heads += [name + "/peer", "RSS"]
     entries = [entry for entry in result.entries if not entry.error]
@@ -51,10 +63,10 @@ def workload_lines(result, subjects):
         row = [entry.peer.name, number(time.median),
                "%s .. %s" % (number(time.low), number(time.high)), number(cpu.median),
                number(rss.median)]
+        row += [number(figure.median) if figure else "" for figure in
+                (entry.figure(name, workload) for name in workload.shows)]
         for name in present:
-            is_self = name == entry.peer.name
-            row += ["" if is_self else ratio_text(result.ratio(name, entry.peer.name, figure))
-                    for figure in ("time", "rss")]
+            row += ratio_cells(result, name, entry.peer)
         rows.append(row)
     if rows:
         lines += table(rows, heads, 1)
@@ -104,15 +116,18 @@ def losses_lines(comparisons):
     return lines
 
 
+GOAL_HEADS = ["goal (12.3x: times as fast; others: at most)", "measured", "target", "stretch", ""]
+
+
+def goal_cells(outcome):
+    goal = outcome.goal
+    return [goal.text, outcome.text(outcome.value), outcome.text(goal.limit),
+            outcome.text(goal.stretch), outcome.verdict()]
+
+
 def goals_lines(goals, results, is_quick):
-    rows = []
-    for goal in goals:
-        value = stats.goal_value(goal, results)
-        if value is not None:
-            rows.append([goal.text, "%.3f" % value, "%.3f" % goal.limit,
-                         "reached" if value <= goal.limit else "MISSED",
-                         "%d of %d" % stats.goal_coverage(goal, results)])
-    heads = ["goal", "measured", "at most", "", "workloads"]
+    rows = [goal_cells(outcome) + [outcome.worst] for outcome in stats.outcomes(goals, results)]
+    heads = GOAL_HEADS + ["worst of several"]
     title = "Goals (small sizes: an indication only):" if is_quick else "Goals:"
     return ["", title] + table(rows, heads, 1) if rows else []
 
@@ -145,8 +160,7 @@ def text_report(run_info, results, subjects, goals):
     for result in results:
         lines += workload_lines(result, subjects)
     lines += [""] + run_info["absent"] if run_info["absent"] else []
-    peers = [peer["name"] for peer in run_info["peers"]]
-    lines += means_lines(stats.all_means(results, subjects, peers))
+    lines += means_lines(stats.all_means(results, subjects, stats.rivals(run_info)))
     lines += losses_lines(stats.comparisons(results, subjects))
     lines += goals_lines(goals, results, run_info["quick"])
     failures = [(result.workload.name, entry) for result in results
@@ -175,7 +189,6 @@ def entry_dict(entry, workload):
 
 
 def json_report(run_info, results, subjects, goals):
-    peers = [peer["name"] for peer in run_info["peers"]]
     return dict(
         run_info, format="gleaner-bench-1",
         workloads=[{
@@ -188,9 +201,11 @@ def json_report(run_info, results, subjects, goals):
                 for entry in result.entries if entry.peer.name != name}
                 for name in subjects if result.entry(name)},
         } for result in results],
-        geometric_means=[vars(mean) for mean in stats.all_means(results, subjects, peers)],
-        goals=[{"goal": goal.text, "value": stats.goal_value(goal, results), "limit": goal.limit}
-               for goal in goals])
+        geometric_means=[vars(mean) for mean in
+                         stats.all_means(results, subjects, stats.rivals(run_info))],
+        goals=[{"goal": outcome.goal.text, "value": outcome.value, "limit": outcome.goal.limit,
+                "stretch": outcome.goal.stretch, "verdict": outcome.verdict()}
+               for outcome in stats.outcomes(goals, results)])
 
 
 def write_json(path, report):

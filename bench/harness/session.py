@@ -69,7 +69,7 @@ class Session:
         result = Result(workload, command, [entry for _, entry in takers], skipped)
         progress.workload(workload.name)
         reference = None                    # (peer name, digest) of the first good run
-        for number in range(-1, self.n_runs):
+        for number in range(-1, workload.runs(self.n_runs)):
             for located, entry in takers:
                 if entry.error:
                     progress.skip(1)
@@ -96,8 +96,8 @@ class Session:
         return reference or (None if run.error else (entry.peer.name, run.digest))
 
     def run(self, workloads):
-        progress = Progress(sum(len(self.takers(workload)[0]) for workload in workloads)
-                            * (self.n_runs + 1))
+        progress = Progress(sum(len(self.takers(workload)[0]) * (workload.runs(self.n_runs) + 1)
+                                for workload in workloads))
         try:
             return [self.run_workload(workload, progress) for workload in workloads]
         finally:

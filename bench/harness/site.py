@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where things are: the build, the programs, the peers' libraries, and what machine this is."""
+import functools
 import glob
 import os
 import platform
@@ -40,6 +41,7 @@ class Located:
     library: str                # path, or None
     env: dict
     version: str
+    probe: list = None          # ours: a short command that starts the library
 
 
 def output_of(command, env=None):
@@ -87,6 +89,37 @@ def gleaner_version():
     return "this build" + (", source " + revision if revision else "")
 
 
+OPTION_ERROR = 125          # our library's exit status when strict=1 finds a bad option
+
+
+def refusal(command, env):
+    """Why our library, started by `command`, does not take its options in `env`; None if it does.
+
+    An option that it does not know would only make it warn, and its figures would be those of the
+    defaults.
+    """
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("GLEANER_")}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+                          env=dict(rest, GLEANER_STRICT="1", **env))
+    if done.returncode == 0 and "ld.so" not in done.stderr:     # it says what it cannot preload
+        return None
+    unknown = re.search(r"(GLEANER_\w+): no such option", done.stderr)
+    if done.returncode == OPTION_ERROR and unknown:
+        return "this build has no option %s" % unknown.group(1)
+    lines = done.stderr.strip().splitlines() or ["exit status %d" % done.returncode]
+    return "%s fails with it: %s" % (command[0], lines[0])
+
+
+@functools.lru_cache(maxsize=None)
+def takes(command, env, name, value):
+    """Whether our library takes this option; `command` and `env` start it, as tuples."""
+    return refusal(list(command), dict(env, **{name: value})) is None
+
+
+def option_is_taken(located, name, value):
+    return takes(tuple(located.probe), tuple(located.env.items()), name, value)
+
+
 def locate_allocator(site, peer):
     if peer.library is None:
         return Located(peer, None, dict(peer.env), package_version(peer.package))
@@ -98,12 +131,15 @@ def locate_allocator(site, peer):
         path = system_library(peer.library)
         if path is None:
             return "%s is not installed (Debian: %s)" % (peer.library, peer.package)
-    env = dict(os.environ, LD_PRELOAD=path, **peer.env)
-    done = subprocess.run(["/bin/true"], env=env, capture_output=True, text=True)
+    env = dict(peer.env, LD_PRELOAD=path)
+    if peer.ours:
+        return refusal(["/bin/true"], env) or Located(peer, path, env, gleaner_version(),
+                                                      ["/bin/true"])
+    done = subprocess.run(["/bin/true"], env=dict(os.environ, **env), capture_output=True,
+                          text=True)
     if done.returncode != 0 or done.stderr:
         return "/bin/true fails with it: %s" % (done.stderr.strip() or done.returncode)
-    return Located(peer, path, dict(peer.env, LD_PRELOAD=path),
-                   gleaner_version() if peer.ours else package_version(peer.package))
+    return Located(peer, path, env, package_version(peer.package))
 
 
 def locate_collector(site, peer):
@@ -119,12 +155,15 @@ def locate_collector(site, peer):
         match = re.search(r"libgleaner\.so\S* => (\S+)", trace)
         if not match or os.path.dirname(os.path.realpath(match.group(1))) != directory:
             return "%s does not use the libgleaner.so of %s" % (programs[0], directory)
-        return Located(peer, match.group(1), env, gleaner_version())
+        probe = [site.program("binary_trees_" + peer.variant), "4", "keep"]
+        return refusal(probe, env) or Located(peer, match.group(1), env, gleaner_version(), probe)
     return Located(peer, None, env, package_version(peer.package))
 
 
 def locate(site, peer):
     """A Located, or a sentence that says why this peer is skipped."""
+    if peer.cpu_flag and not cpu_has(peer.cpu_flag):
+        return "this processor has no %s" % peer.cpu_flag
     return locate_allocator(site, peer) if peer.kind == ALLOCATOR else locate_collector(site, peer)
 
 
@@ -135,6 +174,14 @@ def first_match(path, pattern):
     except OSError:
         return ""
     return match.group(1).strip() if match else ""
+
+
+def cpu_has(flag):
+    return flag in first_match("/proc/cpuinfo", r"^flags\s*:(.*)$").split()
+
+
+def free_memory_gib():
+    return int(first_match("/proc/meminfo", r"^MemAvailable:\s+(\d+)") or "0") / (1 << 20)
 
 
 def machine():

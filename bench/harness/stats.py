@@ -8,6 +8,7 @@ from workloads import WORKLOADS
 
 LEVEL = 0.03            # ratios within 3% count as level: less than runs differ among themselves
 FIGURES = ("time", "cpu", "rss")
+MEMORY_METRICS = ("rss_mib", "rss_per_heap")    # a workload's metric that says the same as rss
 
 
 @dataclass
@@ -106,9 +107,14 @@ def group_mean(results, group, subject, peer):
                 {figure: len(values) for figure, values in ratios.items()}, len(members))
 
 
+def rivals(run_info):
+    """Names of the peers that are not ours: means and losses are about them."""
+    return [peer["name"] for peer in run_info["peers"] if not peer["ours"]]
+
+
 def all_means(results, subjects, peers):
     means = [group_mean(results, group, subject, peer) for group in groups_of(results)
-             for subject in subjects for peer in peers if peer != subject and peer not in subjects]
+             for subject in subjects for peer in peers]
     return [mean for mean in means if mean]
 
 
@@ -128,9 +134,10 @@ def comparisons(results, subjects):
     for result in results:
         for subject in subjects:
             for entry in result.entries:
-                if entry.peer.name in subjects:
+                if entry.peer.ours:
                     continue
-                for figure in ("time", "rss"):
+                is_memory = result.workload.metric in MEMORY_METRICS
+                for figure in ("rss",) if is_memory else ("time", "rss"):
                     ratio = result.ratio(subject, entry.peer.name, figure)
                     if ratio is not None:
                         ours = result.entry(subject).figure(figure, result.workload)
@@ -140,22 +147,69 @@ def comparisons(results, subjects):
     return sorted(found, key=lambda comparison: -comparison.ratio)
 
 
-def goal_value(goal, results):
-    """The figure that a goal is about, or None if this run does not have it."""
-    result = next((result for result in results if result.workload.name == goal.of), None)
-    if result is None:
-        mean = group_mean(results, goal.of, goal.subject, goal.peer)
-        return mean.ratios[goal.figure] if mean else None
-    if goal.is_ratio:
-        return result.ratio(goal.subject, goal.peer, goal.figure)
-    pair = [result.entry(goal.subject), result.entry(goal.peer)]
-    figures = [entry and entry.figure(goal.figure, result.workload) for entry in pair]
-    return figures[0].median - figures[1].median if all(figures) else None
+@dataclass
+class Outcome:
+    """What a run says about a goal."""
+    goal: object
+    value: float
+    n_measured: int                             # workloads that have a figure here,
+    n_workloads: int                            # of so many that the goal is about
+    worst: str                                  # of several: which is the worst, and how bad
+
+    def is_met(self, limit):
+        return self.value <= limit
+
+    def verdict(self):
+        """`target met`, `stretch met` or `missed by 12%`: by so much the cost is too high."""
+        part = "" if self.n_measured == self.n_workloads else \
+            " (%d of %d)" % (self.n_measured, self.n_workloads)
+        if not self.is_met(self.goal.limit):
+            return "missed by %.0f%%" % max(1, 100 * (self.value / self.goal.limit - 1)) + part
+        is_stretch = self.goal.stretch is not None and self.is_met(self.goal.stretch)
+        return ("stretch met" if is_stretch else "target met") + part
+
+    def text(self, cost):
+        """A cost as the goal speaks of it."""
+        if cost is None:
+            return ""
+        if self.goal.is_speed:
+            return "%.2fx" % (1 / cost)
+        return "%.2f" % cost if self.goal.measure == "extra" else "%.3f" % cost
 
 
-def goal_coverage(goal, results):
-    """How many of the workloads that a goal is about have a figure here, and how many there are."""
-    about = [workload for workload in WORKLOADS if goal.of in (workload.name, workload.group)]
-    measured = [result for result in results if result.workload in about
-                and result.ratio(goal.subject, goal.peer, goal.figure) is not None]
-    return len(measured), len(about)
+def goal_figures(goal, results):
+    """[(workload name, figure)] of the workloads that the goal is about and that have it here."""
+    found = []
+    for result in results:
+        if not result.workload.is_in(goal.of):
+            continue
+        pair = [entry and entry.figure(goal.figure, result.workload)
+                for entry in map(result.entry, (goal.subject, goal.peer))]
+        if goal.measure == "ratio":
+            value = result.ratio(goal.subject, goal.peer, goal.figure)
+        elif goal.measure == "extra":
+            value = pair[0].median - pair[1].median if all(pair) else None
+        else:
+            value = pair[0].median if pair[0] else None
+        if value is not None:
+            found.append((result.workload.name, value))
+    return found
+
+
+def goal_outcome(goal, results):
+    """An Outcome, or None if this run has no figure for the goal."""
+    figures = goal_figures(goal, results)
+    if not figures:
+        return None
+    values = [value for _, value in figures]
+    about = [workload for workload in WORKLOADS if workload.is_in(goal.of)]
+    outcome = Outcome(goal, values[0] if len(values) == 1 else geometric_mean(values),
+                      len(values), len(about), "")
+    if len(values) > 1:
+        name, value = max(figures, key=lambda pair: pair[1])
+        outcome.worst = "%s %s" % (name, outcome.text(value))
+    return outcome
+
+
+def outcomes(goals, results):
+    return [outcome for outcome in (goal_outcome(goal, results) for goal in goals) if outcome]

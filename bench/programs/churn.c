@@ -4,109 +4,19 @@
  *
  *     churn PATTERN THREADS LIVE OPERATIONS
  *
- * replace  frees a random one of LIVE objects and allocates another in its place
- * lifo     allocates LIVE objects and frees them last to first, again and again
- * fifo     a queue of LIVE objects: frees the oldest, allocates a new one
- * batch    allocates LIVE objects and frees them first to last, again and again
- *
- * An operation is one malloc and one free; OPERATIONS is per thread. Each object gets a number,
- * which must still be there when it is freed.
+ * The patterns are those of patterns.h: replace, lifo, fifo, batch. OPERATIONS is per thread.
  */
-#include "bench.h"
+#include "patterns.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 enum { MAX_THREADS = 64 };
 
-typedef struct {
-    uint64_t *object;
-    uint64_t number;
-} slot;
-
-typedef struct {
-    slot *slots;
-    uint64_t next_number;
-    bench_rng rng;
-} worker;
-
-typedef void pattern_function(worker *w);
-
-static size_t n_live, n_operations;
 static pattern_function *pattern;
 static _Atomic size_t n_waiting;
 static size_t n_threads;
 static worker workers[MAX_THREADS];
-
-static void slot_fill(worker *w, slot *s)
-{
-    s->object = bench_need(malloc(bench_random_size(&w->rng)));
-    s->number = w->next_number++;
-    *s->object = s->number;
-}
-
-static void slot_empty(slot *s)
-{
-    if (*s->object != s->number)
-        bench_die("an object changed under its owner");
-    free(s->object);
-    s->object = NULL;
-}
-
-static void replace(worker *w)
-{
-    size_t i;
-
-    for (i = 0; i < n_live; i++)
-        slot_fill(w, &w->slots[i]);
-    for (i = n_live; i < n_operations; i++) {
-        slot *s = &w->slots[bench_below(&w->rng, n_live)];
-
-        slot_empty(s);
-        slot_fill(w, s);
-    }
-    for (i = 0; i < n_live; i++)
-        slot_empty(&w->slots[i]);
-}
-
-static void lifo(worker *w)
-{
-    size_t n_done, i;
-
-    for (n_done = 0; n_done < n_operations; n_done += n_live) {
-        for (i = 0; i < n_live; i++)
-            slot_fill(w, &w->slots[i]);
-        for (i = n_live; i > 0; i--)
-            slot_empty(&w->slots[i - 1]);
-    }
-}
-
-static void batch(worker *w)
-{
-    size_t n_done, i;
-
-    for (n_done = 0; n_done < n_operations; n_done += n_live) {
-        for (i = 0; i < n_live; i++)
-            slot_fill(w, &w->slots[i]);
-        for (i = 0; i < n_live; i++)
-            slot_empty(&w->slots[i]);
-    }
-}
-
-static void fifo(worker *w)
-{
-    size_t oldest = 0, i;
-
-    for (i = 0; i < n_live; i++)
-        slot_fill(w, &w->slots[i]);
-    for (i = n_live; i < n_operations; i++) {
-        slot_empty(&w->slots[oldest]);
-        slot_fill(w, &w->slots[oldest]);
-        oldest = oldest + 1 == n_live ? 0 : oldest + 1;
-    }
-    for (i = 0; i < n_live; i++)
-        slot_empty(&w->slots[i]);
-}
 
 static void *work(void *arg)
 {
@@ -118,21 +28,6 @@ static void *work(void *arg)
         ;
     pattern(arg);
     return NULL;
-}
-
-static pattern_function *find_pattern(const char *name)
-{
-    static const struct {
-        const char *name;
-        pattern_function *run;
-    } patterns[] = {{"replace", replace}, {"lifo", lifo}, {"fifo", fifo}, {"batch", batch}};
-    size_t i;
-
-    for (i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
-        if (strcmp(patterns[i].name, name) == 0)
-            return patterns[i].run;
-    fprintf(stderr, "error: no pattern is called `%s'\n", name);
-    exit(2);
 }
 
 static void run_threads(void)
@@ -150,22 +45,19 @@ static void run_threads(void)
 
 int main(int argc, char **argv)
 {
+    size_t n_live, n_operations, i;
     uint64_t wall_ns, cpu_ns;
-    size_t i;
 
     if (argc != 5)
         bench_die("usage: churn PATTERN THREADS LIVE OPERATIONS");
-    pattern = find_pattern(argv[1]);
+    pattern = pattern_find(argv[1]);
     n_threads = bench_arg(argc, argv, 2, "THREADS");
     n_live = bench_arg(argc, argv, 3, "LIVE");
     n_operations = bench_arg(argc, argv, 4, "OPERATIONS");
     if (n_threads > MAX_THREADS || n_operations < n_live)
         bench_die("at most 64 THREADS, and at least LIVE OPERATIONS");
-    for (i = 0; i < n_threads; i++) {
-        workers[i].slots = bench_scratch(n_live * sizeof(slot));
-        workers[i].next_number = 0;
-        workers[i].rng.state = i;
-    }
+    for (i = 0; i < n_threads; i++)
+        worker_init(&workers[i], i, n_live, n_operations);
     wall_ns = bench_wall_ns();
     cpu_ns = bench_cpu_ns();
     run_threads();

@@ -63,9 +63,14 @@ static inline void collector_resume(void)
 
 #define COLLECTOR_IS_MANUAL 0
 
+/*
+ * With its markers at work: libgc starts them by itself only when the program makes a thread, and
+ * binary trees took it 7.8 s without them and 6.7 s with them. GC_MARKERS=1 leaves one.
+ */
 static inline void collector_init(void)
 {
     GC_INIT();
+    GC_start_mark_threads();
 }
 
 static inline void *collector_new(size_t size_bytes)

@@ -18,8 +18,8 @@ typedef struct {
 
 static batch ring[RING];
 /* Batches ever put in (written by the producer) and taken out (by the consumer), on lines apart. */
-static _Alignas(64) _Atomic size_t n_put;
-static _Alignas(64) _Atomic size_t n_taken;
+static _Alignas(128) _Atomic size_t n_put;
+static _Alignas(128) _Atomic size_t n_taken;
 static size_t n_batches;
 
 static void *produce(void *arg)

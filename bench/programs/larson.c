@@ -12,8 +12,9 @@
 
 enum { MAX_THREADS = 64 };
 
+/* Two cache lines apart (they are fetched in pairs): threads must not share what they write. */
 typedef struct {
-    uint64_t **objects;
+    _Alignas(128) uint64_t **objects;
     bench_rng rng;
     size_t cpu;
 } table;

@@ -9,6 +9,10 @@
  * shuffled  the same nodes, linked in random order
  * graph     64-byte objects with 3 edges to random others
  * list      one list of 16-byte cells in random order: each step waits for memory
+ * chain     one list in the order of allocation: a marker that recurses, or a mark stack without
+ *           bound, grows with it
+ * spine     a list whose every cell also holds a leaf; the list goes on to the left in its first
+ *           half and to the right in its second, so that one of them waits whatever the order
  * array     one array of pointers to 32-byte objects in random order
  * mixed     16 to 512 bytes; 60% of the words point to random objects, 40% are numbers
  * numbers   64-byte objects, two of eight words are pointers
@@ -16,6 +20,10 @@
  * In the last two and in graph an object carries its own number in its first word, and a word is a
  * pointer if and only if it lies between 2^32 and 2^63. So the program can count the live objects
  * itself, before and after the collections.
+ *
+ * Beside the time of collections it prints what memory the first one needs: rss_per_heap is the
+ * peak resident memory during it divided by what the program asked for, rss_growth the same
+ * divided by the resident memory before it.
  */
 #include "collector.h"
 
@@ -39,6 +47,15 @@ static void *volatile root;
 /* Words of each object, for the shapes with numbered objects. Holds no pointers. */
 static uint8_t *object_words;
 static size_t n_objects;
+
+/* What the program asked for. */
+static size_t heap_bytes;
+
+static void *object_new(size_t size_bytes)
+{
+    heap_bytes += size_bytes;
+    return bench_need(collector_new(size_bytes));
+}
 
 static bool word_is_pointer(uint64_t word)
 {
@@ -68,7 +85,7 @@ static void **shuffled_objects(size_t n, size_t size_bytes, bench_rng *rng)
     size_t i;
 
     for (i = 0; i < n; i++)
-        table[i] = bench_need(collector_new(size_bytes));
+        table[i] = object_new(size_bytes);
     for (i = n - 1; i > 0; i--)
         swap_pointers(&table[i], &table[bench_below(rng, i + 1)]);
     return table;
@@ -76,7 +93,7 @@ static void **shuffled_objects(size_t n, size_t size_bytes, bench_rng *rng)
 
 static node *tree_in_order(size_t n)
 {
-    node *t = bench_need(collector_new(NODE_BYTES));
+    node *t = object_new(NODE_BYTES);
     size_t n_left = (n - 1) / 2, n_right = n - 1 - n_left;
 
     t->left = n_left > 0 ? tree_in_order(n_left) : NULL;
@@ -140,11 +157,73 @@ static size_t count_list(void)
     return n;
 }
 
+static node *node_new(node *left, node *right)
+{
+    node *t = object_new(NODE_BYTES);
+
+    t->left = left;
+    t->right = right;
+    return t;
+}
+
+static void build_chain(bench_rng *rng)
+{
+    node *last = node_new(NULL, NULL);
+    size_t i;
+
+    (void)rng;
+    root = last;
+    for (i = 1; i < n_objects; i++)
+        last = last->left = node_new(NULL, NULL);
+}
+
+/* Whether the list of `spine` goes on to the left at cell i. */
+static bool spine_is_left(size_t i)
+{
+    return i < n_objects / 4;
+}
+
+static void build_spine(bench_rng *rng)
+{
+    node *last = NULL;
+    size_t i;
+
+    (void)rng;
+    for (i = 0; i < n_objects / 2; i++) {
+        node *leaf = node_new(NULL, NULL);
+        node *cell = spine_is_left(i) ? node_new(NULL, leaf) : node_new(leaf, NULL);
+
+        if (last == NULL)
+            root = cell;
+        else if (spine_is_left(i - 1))
+            last->left = cell;
+        else
+            last->right = cell;
+        last = cell;
+    }
+}
+
+static size_t count_spine(void)
+{
+    const node *cell = root;
+    size_t n_cells;
+
+    for (n_cells = 0; cell != NULL; n_cells++) {
+        bool is_left = spine_is_left(n_cells);
+        const node *leaf = is_left ? cell->right : cell->left;
+
+        if (leaf == NULL || leaf->left != NULL || leaf->right != NULL)
+            bench_die("a leaf was lost or overwritten");
+        cell = is_left ? cell->left : cell->right;
+    }
+    return 2 * n_cells;
+}
+
 static void build_array(bench_rng *rng)
 {
     size_t n = n_objects - 1, i; /* one object is the array itself */
     void **table = shuffled_objects(n, LEAF_BYTES, rng);
-    void **array = bench_need(collector_new(n * sizeof *array));
+    void **array = object_new(n * sizeof *array);
 
     memcpy(array, table, n * sizeof *array);
     for (i = 0; i < n; i++)
@@ -177,7 +256,7 @@ static void build_objects(size_t min_words, size_t max_words, fill_object *fill,
         size_t n_pairs = min_words / 2 + bench_below(rng, (max_words - min_words) / 2 + 1);
 
         object_words[i] = (uint8_t)(2 * n_pairs);
-        table[i] = bench_need(collector_new(2 * n_pairs * sizeof **table));
+        table[i] = object_new(2 * n_pairs * sizeof **table);
         table[i][0] = i;
     }
     for (i = 0; i < n_objects; i++)
@@ -271,7 +350,8 @@ static const shape shapes[] = {
     {"tree", build_tree, count_tree},          {"shuffled", build_shuffled, count_tree},
     {"graph", build_graph, count_objects},     {"list", build_list, count_list},
     {"array", build_array, count_array},       {"mixed", build_mixed, count_objects},
-    {"numbers", build_numbers, count_objects},
+    {"numbers", build_numbers, count_objects}, {"chain", build_chain, count_list},
+    {"spine", build_spine, count_spine},
 };
 
 static const shape *find_shape(const char *name)
@@ -298,12 +378,52 @@ static double median_ns(uint64_t *ns, size_t n)
     return ((double)ns[(n - 1) / 2] + (double)ns[n / 2]) / 2;
 }
 
+/* A line of /proc/self/status in KiB: VmRSS, or VmHWM, its peak. */
+static double status_kib(const char *name)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    size_t n = strlen(name);
+    char line[256];
+    double kib = 0;
+
+    while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, name, n) == 0 && line[n] == ':')
+            kib = strtod(line + n + 1, NULL);
+    if (kib == 0)
+        bench_die("/proc/self/status does not tell the resident memory");
+    fclose(f);
+    return kib;
+}
+
+/* Where the kernel refuses, the peak is that since the program began: never too small. */
+static void restart_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+
+    if (f != NULL) {
+        fputs("5", f);
+        fclose(f);
+    }
+}
+
+/* The first collection grows the mark stack and takes page faults: its time says little. */
+static void measure_memory(void)
+{
+    double before_kib, peak_kib;
+
+    restart_peak();
+    before_kib = status_kib("VmRSS");
+    collector_collect();
+    peak_kib = status_kib("VmHWM");
+    bench_metric("rss_per_heap", peak_kib * 1024 / (double)heap_bytes, "ratio");
+    bench_metric("rss_growth", peak_kib / before_kib, "ratio");
+}
+
 static void time_collections(size_t n_rounds, size_t n_live)
 {
     uint64_t wall_ns[MAX_ROUNDS], cpu_ns[MAX_ROUNDS];
     size_t i;
 
-    collector_collect(); /* untimed: grows the mark stack, takes the first page faults */
     for (i = 0; i < n_rounds; i++) {
         uint64_t wall_start = bench_wall_ns(), cpu_start = bench_cpu_ns();
 
@@ -327,14 +447,15 @@ int main(int argc, char **argv)
     s = find_shape(argv[1]);
     n_objects = bench_arg(argc, argv, 2, "OBJECTS");
     n_rounds = bench_arg(argc, argv, 3, "ROUNDS");
-    if (n_rounds > MAX_ROUNDS || n_objects < 2 || n_objects >> 32 != 0)
-        bench_die("OBJECTS must be 2 to 2^32 - 1, ROUNDS at most 100");
+    if (n_rounds > MAX_ROUNDS || n_objects < 4 || n_objects >> 32 != 0)
+        bench_die("OBJECTS must be 4 to 2^32 - 1, ROUNDS at most 100");
     collector_init();
     collector_hold();
     s->build(&rng);
     collector_resume();
     n_live = s->count();
     bench_check("live_objects", n_live);
+    measure_memory();
     time_collections(n_rounds, n_live);
     if (s->count() != n_live)
         bench_die("live objects were lost");

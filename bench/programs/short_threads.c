@@ -14,8 +14,9 @@ enum { AT_ONCE = 2 };
 
 static size_t n_objects;
 
+/* Two cache lines apart (they are fetched in pairs): threads must not share what they write. */
 typedef struct {
-    uint64_t **kept;
+    _Alignas(128) uint64_t **kept;
     bench_rng rng;
 } job;
 
