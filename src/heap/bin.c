@@ -166,14 +166,51 @@ static uint32_t extract(uint32_t block, uintptr_t *end, uint32_t n)
     return n - n_left;
 }
 
-/* A block with free slots: a partial one, a swept one, a fresh one. 0: no memory. */
-static uint32_t block_with_slots(uint32_t bin)
+/* Of the first partial blocks the owner's own, or else nobody's; 0 if all are of others. */
+static uint32_t own_partial(const gl_bin *b, uint32_t owner)
+{
+    enum { LOOK_AT = 8 };
+    uint32_t block = b->partial, unowned = 0;
+    for (int i = 0; block && i < LOOK_AT; i++, block = gl_heap.blocks[block].next) {
+        if (gl_heap.blocks[block].owner == owner) {
+            return block;
+        }
+        if (gl_heap.blocks[block].owner == 0 && !unowned) {
+            unowned = block;
+        }
+    }
+    return unowned;
+}
+
+/* Where all is of others, a fresh block is worth its memory only while there is little left over. */
+static bool is_fresh_worth_it(uint32_t bin)
+{
+    const gl_bin *b = &gl_bins[bin];
+    return gl_bin_kind(bin) == GL_KIND_MALLOC && !b->unswept &&
+           b->n_free < 2u * gl_classes[gl_bin_class(bin)].n_objects;
+}
+
+static uint32_t choose_block(uint32_t bin, uint32_t owner)
 {
     gl_bin *b = &gl_bins[bin];
     while (!b->partial && b->unswept) {
         gl_bin_sweep_block_locked(b->unswept);
     }
-    return b->partial ? b->partial : make_block(bin);
+    uint32_t block = own_partial(b, owner);
+    if (!block && (!b->partial || is_fresh_worth_it(bin))) {
+        block = make_block(bin);
+    }
+    return block ? block : b->partial;
+}
+
+/* A block with free slots: a partial one, a swept one, a fresh one. 0: no memory. */
+static uint32_t block_with_slots(uint32_t bin, uint32_t owner)
+{
+    uint32_t block = choose_block(bin, owner);
+    if (block) {
+        gl_heap.blocks[block].owner = owner;
+    }
+    return block;
 }
 
 static void note_taken(uint32_t bin, uint32_t n)
@@ -184,12 +221,12 @@ static void note_taken(uint32_t bin, uint32_t n)
     gl_add_relaxed(&gl_heap.allocated_slots, n);
 }
 
-uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n)
+uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n, uint32_t owner)
 {
     gl_debug(gl_lock_is_held(&gl_bins[bin].lock), NULL);
     uint32_t got = 0;
     while (got < n) {
-        uint32_t block = block_with_slots(bin);
+        uint32_t block = block_with_slots(bin, owner);
         if (!block) {
             break;
         }
@@ -235,10 +272,11 @@ static void clear_row(uint64_t *bits, uint32_t from, uint32_t n)
     }
 }
 
-bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uintptr_t *start, uintptr_t *end)
+bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
+                            uintptr_t *end)
 {
     enum { SHORTEST = 8 };
-    uint32_t block = block_with_slots(bin);
+    uint32_t block = block_with_slots(bin, owner);
     if (!block) {
         return false;
     }
@@ -326,18 +364,33 @@ static uint32_t depot_limit(const gl_class_info *info)
     return n < GL_DEPOT_BATCHES ? n : GL_DEPOT_BATCHES;
 }
 
-bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out)
+/* Brings the topmost batch of the owner to the top, if it has one. */
+static void raise_own_batch(gl_bin *b, size_t batch, uint32_t owner)
+{
+    uint32_t top = b->n_batches - 1;
+    for (uint32_t i = b->n_batches; i-- > 0;) {
+        if (b->batches[i][batch] == owner) {
+            uintptr_t *own = b->batches[i];
+            b->batches[i] = b->batches[top];
+            b->batches[top] = own;
+            return;
+        }
+    }
+}
+
+bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner)
 {
     gl_bin *b = &gl_bins[bin];
     if (b->n_batches == 0) {
         return false;
     }
     size_t n = gl_classes[gl_bin_class(bin)].batch;
+    raise_own_batch(b, n, owner);
     memcpy(out, b->batches[--b->n_batches], n * sizeof *out);
     return true;
 }
 
-bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots)
+bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t owner)
 {
     gl_bin *b = &gl_bins[bin];
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
@@ -352,10 +405,11 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots)
         return false;
     }
     uintptr_t **place = &b->batches[b->n_batches];
-    if (!*place && !(*place = gl_meta_alloc(info->batch * sizeof **place))) {
+    if (!*place && !(*place = gl_meta_alloc((info->batch + 1u) * sizeof **place))) {
         return false;
     }
     memcpy(*place, slots, info->batch * sizeof **place);
+    (*place)[info->batch] = owner;
     b->n_batches++;
     return true;
 }

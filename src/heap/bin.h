@@ -2,6 +2,10 @@
 /*
  * heap/bin.h - the blocks of one size class and kind, and the free slots in them.
  *
+ * OWNER. Whoever takes slots gives the number of its thread (0: nobody's). Threads get slots of
+ * different blocks as far as there are, and their own batches back from the depot: objects of two
+ * threads in one cache line, or their state bytes, cost more than everything else here.
+ *
  * A bin lists its blocks with free slots (partial) and those whose dead objects are not swept yet
  * (unswept). In front stands a depot of batches of free slots, so that what one thread frees and
  * another allocates does not go through the bitmaps.
@@ -23,7 +27,8 @@ typedef struct gl_bin {
     uint32_t n_blocks;
     uint32_t n_all_dead; /* unswept blocks of which nothing is left */
     uint32_t n_batches;
-    uintptr_t **batches; /* GL_DEPOT_BATCHES of the class's batch size; meta memory, kept */
+    uintptr_t **batches; /* GL_DEPOT_BATCHES of the class's batch size, behind each its owner; meta
+                            memory, kept */
     uint64_t n_free;     /* slots that are free in the blocks */
     uint64_t spare[2];
 } gl_bin;
@@ -37,19 +42,20 @@ void gl_bin_init(void);
 
 /* Takes up to `n` free slots, ascending, so that out[n - 1] is the lowest: popping from the end
  * gives ascending addresses. Returns how many: less than n only if memory is short. */
-uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n);
+uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n, uint32_t owner);
 
 /* Takes a row of free slots of at most `max_bytes`, if the block that is next has one of some length:
  * then [*start, *end) is the caller's. False: it has not, or memory is short. */
-bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uintptr_t *start, uintptr_t *end);
+bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
+                            uintptr_t *end);
 
 /* Makes slots free in their blocks; blocks that are free altogether go back to the arena. */
 void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n);
 
 /* Moves one whole batch from or to the depot. False: empty, or full, or the blocks have so many free
  * slots that the depot would do no good there: it would only keep blocks from becoming whole. */
-bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out);
-bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots);
+bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner);
+bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t owner);
 
 /* Empties the depot into the blocks. */
 void gl_bin_empty_depot_locked(uint32_t bin);

@@ -196,7 +196,7 @@ static uintptr_t take_uncached(uint32_t bin)
 {
     uintptr_t slot = 0;
     gl_lock_acquire(&gl_bins[bin].lock);
-    gl_bin_take_locked(bin, &slot, 1);
+    gl_bin_take_locked(bin, &slot, 1, 0);
     gl_lock_release(&gl_bins[bin].lock);
     return slot;
 }
@@ -217,10 +217,10 @@ static uintptr_t pop_run(gl_run *run, uint32_t bin)
 
 /* A new run for an empty one, zeroed at once: the processor fetches its lines beside each other. The
  * lock of the bin is held. */
-static bool try_refill_run(gl_run *run, uint32_t bin)
+static bool try_refill_run(gl_run *run, uint32_t bin, uint32_t owner)
 {
     uintptr_t start, end;
-    if (!gl_bin_take_run_locked(bin, GL_RUN_BYTES, &start, &end)) {
+    if (!gl_bin_take_run_locked(bin, GL_RUN_BYTES, owner, &start, &end)) {
         return false;
     }
     memset((void *)start, 0, end - start);
@@ -228,6 +228,13 @@ static bool try_refill_run(gl_run *run, uint32_t bin)
     gl_signal_fence();
     run->next = start;
     return true;
+}
+
+static uint32_t refill_locked(uint32_t bin, uintptr_t *slots, uint32_t batch, uint32_t owner)
+{
+    return gl_bin_try_withdraw_locked(bin, slots, owner)
+               ? batch
+               : gl_bin_take_locked(bin, slots, batch, owner);
 }
 
 uintptr_t gl_cache_take_slow(uint32_t bin)
@@ -242,11 +249,10 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
     uintptr_t slot = 0;
     gl_lock_acquire(&gl_bins[bin].lock);
     uint32_t n = m->count;
-    if (n == 0 && run && (run->next < run->end || try_refill_run(run, bin))) {
+    if (n == 0 && run && (run->next < run->end || try_refill_run(run, bin, (uint32_t)cache->tid))) {
         slot = pop_run(run, bin);
     } else if (n == 0) {
-        n = gl_bin_try_withdraw_locked(bin, m->slots) ? info->batch
-                                                      : gl_bin_take_locked(bin, m->slots, info->batch);
+        n = refill_locked(bin, m->slots, info->batch, (uint32_t)cache->tid);
     }
     if (n > 0) {
         slot = m->slots[n - 1];
@@ -257,10 +263,10 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
 }
 
 /* Makes room for one batch: the oldest slots go, which the thread is least likely to touch soon. */
-static void flush_batch_locked(uint32_t bin, gl_magazine *m)
+static void flush_batch_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
 {
     uint32_t batch = gl_classes[gl_bin_class(bin)].batch;
-    if (!gl_bin_try_deposit_locked(bin, m->slots)) {
+    if (!gl_bin_try_deposit_locked(bin, m->slots, owner)) {
         gl_bin_put_locked(bin, m->slots, batch);
     }
     memmove(m->slots, m->slots + batch, (m->count - batch) * sizeof *m->slots);
@@ -275,7 +281,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
     if (is_cached) {
         gl_magazine *m = &cache->magazines[bin];
         if (m->count >= m->capacity) {
-            flush_batch_locked(bin, m);
+            flush_batch_locked(bin, m, (uint32_t)cache->tid);
         }
         m->slots[m->count] = slot;
         m->count++;

@@ -125,7 +125,8 @@ typedef struct gl_block {
     uint32_t layout;   /* large, typed: number of its layout */
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
-    uint32_t spare[4];
+    uint32_t owner;     /* small: the thread that took slots here last; 0: nobody. A hint */
+    uint32_t spare[3];
 } gl_block;
 
 _Static_assert(sizeof(gl_desc) == 8, "the marker loads a descriptor as one word");
