@@ -20,6 +20,7 @@
 #include "collect/mark.h"
 #include "collect/roots_mark.h"
 #include "heap/bin.h"
+#include "heap/cache.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/images.h"
@@ -373,6 +374,12 @@ static void let_readers_in(void)
     if (cycle.has_kept_readers_out) {
         gl_store_release(&cycle.n_reading, 0);
     }
+}
+
+bool gl_collect_is_alone(void)
+{
+    gl_heap_wake();
+    return gl_threads_is_alone() && gl_cache_is_only();
 }
 
 void gl_collect_before_fork(void)

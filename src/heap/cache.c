@@ -242,6 +242,11 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
     }
 }
 
+bool gl_cache_is_only(void)
+{
+    return !caches.all || (caches.all == gl_self && !caches.all->next);
+}
+
 size_t gl_cache_count_caches(void)
 {
     size_t n = 0;
