@@ -31,9 +31,9 @@ typedef struct gl_magazine {
 
 /* The allocation cache of a thread. Writer: the thread; with the world stopped, the collector. */
 typedef struct gl_cache {
-    gl_magazine magazines[GL_N_BINS];
     struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
     int tid;                      /* of the owner; for messages */
+    gl_magazine magazines[GL_N_BINS];
 } gl_cache;
 
 /* Never NULL: threads without a cache share an empty one, whose magazines are full and empty at

@@ -17,13 +17,14 @@ static const uint16_t sizes[] = {
     2048, 2112, 2336, 2608, 2848, 3120,  3440,  3632,  3840,  4096, 4368, 4672, 5040,
     5456, 5952, 6544, 7280, 8192, 9360,  10912, 13104, 16384, 21840};
 
-enum { N_SIZES = sizeof sizes / sizeof sizes[0], MAGAZINE_MAX = 256, MAGAZINE_MIN = 8 };
+enum { N_SIZES = sizeof sizes / sizeof sizes[0], MAGAZINE_MAX = 255, MAGAZINE_MIN = 8 };
 
 _Static_assert((int)N_SIZES < (int)GL_N_CLASSES, "a class fits its bits");
 
 static void fill(gl_class_info *info, uint32_t bytes)
 {
-    uint32_t slots = GL_BLOCK_BYTES / bytes; /* a magazine holds about a block's worth */
+    /* A magazine holds about a block's worth; with the word behind its end, at most 2 KiB. */
+    uint32_t slots = GL_BLOCK_BYTES / bytes;
     info->bytes = bytes;
     info->reciprocal = (uint32_t)((((uint64_t)1 << 32) + bytes - 1) / bytes);
     info->n_objects = (uint16_t)(GL_BLOCK_BYTES / bytes);
