@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "base/cpu.h"
+
 #define UNSANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
 
 static inline void prefetch_span(uint64_t span)
@@ -77,8 +79,7 @@ filter_avx512(gl_filter_spans spans, gl_filter_spans next, uintptr_t base, uintp
 
 static bool has_avx512(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f");
+    return gl_cpu_ask().has_avx512f;
 }
 #else
 #define filter_avx512 filter_portable

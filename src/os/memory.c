@@ -159,9 +159,11 @@ static bool is_page_free(uintptr_t at)
 static bool is_range_free(uintptr_t start, size_t bytes)
 {
     long error;
-    if (try_map(start, bytes, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE, &error))
+    if (try_map(start, bytes, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE, &error)) {
         unmap(start, bytes);
-    else if (error != ENOMEM)
+        return true;
+    }
+    if (error != ENOMEM)
         return false;
     return is_page_free(start) && is_page_free(start + bytes - gl_os_page_bytes);
 }
