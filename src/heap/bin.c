@@ -103,7 +103,7 @@ static uint32_t make_block(uint32_t bin)
             return 0;
         }
     }
-    memset(header, 0, sizeof *header);
+    memset(header, 0, GL_BLOCK_HEADER_BYTES);
     header->bin = (uint16_t)bin;
     header->n_objects = header->n_free = info->n_objects;
     header->layouts = layouts;
