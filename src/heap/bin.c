@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "heap/arena.h"
 #include "heap/meta.h"
+#include "os/memory.h"
 
 /* Aligned so that the bins of one kind share a page. */
 gl_bin gl_bins[GL_N_BINS] __attribute__((aligned(4096)));
@@ -84,6 +85,10 @@ static void note_use(uint32_t bin)
     }
 }
 
+/* A bin with so many blocks will fill one more, on average to the half: at most a sixteenth of what it
+ * holds becomes resident in vain. A page costs 1.0 us in a row of 16, and 1.7 to 2.4 by its own fault. */
+enum { PREFAULT_FROM_BLOCKS = 8 };
+
 /* A fresh block for the bin, all slots free; 0 without memory. */
 static uint32_t make_block(uint32_t bin)
 {
@@ -110,6 +115,9 @@ static uint32_t make_block(uint32_t bin)
     uint64_t *bits = gl_block_free_bits(block);
     for (uint32_t w = 0; w < gl_words_for(info->n_objects); w++) {
         bits[w] = slot_mask(info->n_objects, w);
+    }
+    if (is_zero && gl_bins[bin].n_blocks >= PREFAULT_FROM_BLOCKS) {
+        gl_os_prefault((void *)gl_block_start(block), GL_BLOCK_BYTES);
     }
     set_desc(block, bin);
     gl_bins[bin].n_free += info->n_objects;

@@ -317,6 +317,17 @@ bool gl_os_decommit(void *start, size_t bytes)
     return false;
 }
 
+void gl_os_prefault(void *start, size_t bytes)
+{
+    enum { POPULATE_WRITE = 23 }; /* MADV_POPULATE_WRITE, Linux 5.14; before: EINVAL */
+    static volatile gl_word is_unknown;
+    gl_debug(is_in_space(start, bytes), start);
+    if (gl_load_relaxed(&is_unknown))
+        return;
+    if (gl_syscall3(SYS_madvise, (long)start, (long)bytes, POPULATE_WRITE) == -EINVAL)
+        gl_store_relaxed(&is_unknown, 1);
+}
+
 void gl_os_advise_huge(void *start, size_t bytes)
 {
     gl_debug(is_in_space(start, bytes), start);
