@@ -25,7 +25,7 @@ static const uint64_t FLOOR_PRELOADED_BYTES = 32u << 20;
  * costs little: the limit of the control group takes a dozen system calls. */
 static const uint64_t PREPARE_AT_BYTES = 4u << 20;
 
-enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16 };
+enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16, PATIENCE_PRELOADED = 4 };
 
 static struct {
     gl_lock lock; /* of all below that is not atomic */
@@ -100,6 +100,10 @@ void gl_collect_init(void)
     uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
     gl_pacer_init(&control.pacer, percent, floor_bytes(), gl_options.memory_limit,
                   gl_control_scans_process() ? BACKOFF_PRELOADED : 1);
+    /* Whoever names a trigger means it. */
+    if (gl_control_scans_process() && gl_options.trigger_bytes == 0) {
+        control.pacer.patience = PATIENCE_PRELOADED;
+    }
     control.last_end_ns = gl_os_now_ns();
     gl_cycle_open();
     gl_collect_repace();
@@ -222,6 +226,18 @@ static void prepare(void)
     }
 }
 
+static bool can_wait(size_t in_use)
+{
+    gl_lock_acquire(&control.lock);
+    uint64_t later =
+        gl_pacer_defer(&control.pacer, in_use, gl_os_now_ns() - control.last_end_ns);
+    if (later) {
+        publish_trigger_locked(later);
+    }
+    gl_lock_release(&control.lock);
+    return later != 0;
+}
+
 void gl_hook_collection_due(size_t bytes)
 {
     if (!gl_collect_is_enabled() || callback_depth > 0 || is_stopped_by_threshold() ||
@@ -235,6 +251,9 @@ void gl_hook_collection_due(size_t bytes)
     if (is_stress_due()) {
         gl_cycle_try(GC_REASON_STRESS);
     } else if (in_use + bytes > gl_load_relaxed(&control.trigger)) {
+        if (can_wait(in_use + bytes)) {
+            return;
+        }
         gl_cycle_try(in_use > control.pacer.limit_bytes / 8 * 7 ? GC_REASON_MEMORY_LIMIT
                                                                 : GC_REASON_HEAP_GROWTH);
     } else if (is_threshold_due()) {
