@@ -29,6 +29,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/filter.h"
+#include "base/filter_roots.h"
 #include "collect/layout.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
@@ -453,21 +454,42 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
     return n;
 }
 
-__attribute__((no_sanitize("address", "thread"))) void
-gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+/* Both readings of each candidate. */
+static void mark_candidates(gl_marker *m, const uintptr_t *words, uint32_t n_words,
+                            gl_root_kind kind)
 {
-    const uintptr_t *word = (const uintptr_t *)gl_round_up(start, sizeof(uintptr_t));
-    const uintptr_t *stop = (const uintptr_t *)gl_round_down(end, sizeof(uintptr_t));
     uint32_t n = 0;
-    for (; word < stop; word++) {
-        n = add_root_word(m, n, *word, kind);
-        n = add_root_word(m, n, gl_os_demangle(*word), GL_ROOT_MEMORY);
+    for (uint32_t i = 0; i < n_words; i++) {
+        n = add_root_word(m, n, words[i], kind);
+        n = add_root_word(m, n, gl_os_demangle(words[i]), GL_ROOT_MEMORY);
         if (GL_UNLIKELY(n + 4 > BATCH_OBJECTS)) {
             mark(m, resolve(m, n));
             n = 0;
         }
     }
     mark(m, resolve(m, n));
+}
+
+void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+{
+    enum { PORTION = 128 }; /* the stack may be a small one */
+    static gl_filter_roots *filter; /* the world is stopped */
+    const uintptr_t *word = (const uintptr_t *)gl_round_up(start, sizeof(uintptr_t));
+    const uintptr_t *stop = (const uintptr_t *)gl_round_down(end, sizeof(uintptr_t));
+    const gl_roots_range range = {gl_heap.base, gl_heap.used_bytes, gl_os_mangle_key(),
+                                  gl_os_mangle_rotation()};
+    uintptr_t candidates[PORTION + GL_FILTER_ROOTS_SLACK];
+    if (!filter) {
+        filter = gl_filter_roots_select();
+    }
+    while (word < stop) {
+        size_t n = (size_t)(stop - word) < PORTION ? (size_t)(stop - word) : PORTION;
+        uint32_t n_found = filter(word, n, &range, candidates);
+        if (n_found) {
+            mark_candidates(m, candidates, n_found, kind);
+        }
+        word += n;
+    }
 }
 
 void gl_mark_object(gl_marker *m, const gl_object *object)
