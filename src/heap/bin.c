@@ -95,6 +95,9 @@ static uint32_t make_block(uint32_t bin)
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
     bool is_zero;
     note_use(bin);
+    if (gl_bins[bin].n_blocks > 0 && gl_bin_kind(bin) == GL_KIND_MALLOC) {
+        gl_size_class_refine(gl_bin_class(bin));
+    }
     uint32_t block = gl_arena_take(1, 1, &is_zero);
     if (!block) {
         return 0;
