@@ -78,9 +78,10 @@ bool gl_cycle_prepare(void)
     return is_done;
 }
 
+/* No lock: the world is stopped, and the caller may hold locks that come after that of the cycle. */
 gl_marker *gl_cycle_marker(void)
 {
-    return gl_cycle_prepare() ? cycle.marker : NULL;
+    return prepare_locked() ? cycle.marker : NULL;
 }
 
 /* ---- Loaded objects ------------------------------------------------------------------------- */
