@@ -71,8 +71,15 @@ static void end_turn(int error)
 
 /* ---- Fork ----------------------------------------------------------------------------------- */
 
-/* Whether before_fork() found the library running; what comes after must match it. */
-static __thread bool is_fork_prepared;
+/* What before_fork() found; what comes after must match it. A process of one thread needs no locks:
+ * taking and releasing them costs parent and child a dozen pages each, which are copied. */
+typedef enum fork_kind {
+    FORK_UNPREPARED, /* the library did not run */
+    FORK_ALONE,      /* no other thread was there */
+    FORK_LOCKED
+} fork_kind;
+
+static __thread fork_kind fork_is;
 
 static void before_fork(void)
 {
@@ -80,24 +87,32 @@ static void before_fork(void)
     if (state != GL_START_NEW && state != GL_START_READY) {
         (void)gl_hook_start(); /* waits: a half-made heap must not be copied */
     }
-    is_fork_prepared = gl_start_is_ready();
-    if (is_fork_prepared) {
+    if (!gl_start_is_ready()) {
+        fork_is = FORK_UNPREPARED;
+    } else if (gl_collect_is_alone()) {
+        fork_is = FORK_ALONE;
+    } else {
         gl_collect_before_fork();
+        fork_is = FORK_LOCKED;
     }
 }
 
 static void after_fork_parent(void)
 {
-    if (is_fork_prepared) {
+    if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_parent();
     }
 }
 
 static void after_fork_child(void)
 {
+    if (fork_is == FORK_ALONE) {
+        gl_threads_after_fork_alone();
+        return;
+    }
     gl_lock_reset(&gl_api_lock);
     gl_options_after_fork_child();
-    if (is_fork_prepared) {
+    if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_child();
     }
 }

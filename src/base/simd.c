@@ -2,23 +2,15 @@
 /* base/simd.c - the choice of vector instructions, at run time. */
 #include "base/simd.h"
 
+#include "base/cpu.h"
 #include "base/knobs.h"
 
+/* All processors with AVX2 have POPCNT. */
 bool gl_simd_is_supported(gl_simd simd)
 {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    bool has_popcnt = __builtin_cpu_supports("popcnt");
-    switch (simd) {
-    case GL_SIMD_AVX512:
-        return has_popcnt && __builtin_cpu_supports("avx512f");
-    case GL_SIMD_AVX2:
-        return has_popcnt && __builtin_cpu_supports("avx2");
-    case GL_SIMD_PORTABLE:
-        return true;
-    }
-#endif
-    return simd == GL_SIMD_PORTABLE;
+    gl_cpu cpu = gl_cpu_ask();
+    return simd == GL_SIMD_PORTABLE || (simd == GL_SIMD_AVX2 && cpu.has_avx2) ||
+           (simd == GL_SIMD_AVX512 && cpu.has_avx512f && cpu.has_avx2);
 }
 
 gl_simd gl_simd_select(void)

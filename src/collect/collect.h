@@ -64,6 +64,10 @@ void gl_collect_clear_garbage(void);
 void gl_collect_freeze(void);
 void gl_collect_unfreeze(void);
 
+/* True if no other thread can be inside the library now, or hold anything of it: a fork then needs
+ * no locks, and no page of the library need be written for it, before or after. */
+bool gl_collect_is_alone(void);
+
 /* Fork: prepare takes the collector's and the heap's locks, the others let them go. */
 void gl_collect_before_fork(void);
 void gl_collect_after_fork_parent(void);

@@ -2,6 +2,7 @@
 /* collect/control.c - settings, pacing and counters of the collector. */
 #include "collect/control.h"
 
+#include "base/check.h"
 #include "base/knobs.h"
 #include "base/lock.h"
 #include "collect/cycle.h"
@@ -20,7 +21,11 @@ extern const char gl_malloc_layer_present
 static const uint64_t FLOOR_LINKED_BYTES = 4u << 20;
 static const uint64_t FLOOR_PRELOADED_BYTES = 32u << 20;
 
-enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16 };
+/* Below this many bytes in use nothing is prepared for a collection, so that a small program's start
+ * costs little: the limit of the control group takes a dozen system calls. */
+static const uint64_t PREPARE_AT_BYTES = 4u << 20;
+
+enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16, PATIENCE_PRELOADED = 4 };
 
 static struct {
     gl_lock lock; /* of all below that is not atomic */
@@ -36,6 +41,7 @@ static struct {
     volatile gl_word n_skipped;
     volatile gl_word n_disabled; /* nesting */
     volatile gl_word has_threshold; /* the user set one */
+    volatile gl_word is_prepared;   /* the default limit has been read; set under the lock */
     volatile gl_word n_stress;
     volatile gl_word trigger; /* the pacer's; gl_heap.trigger_bytes may be lower (thresholds) */
 } control = {.lock = GL_LOCK_INIT(GL_RANK_META), .threshold = {2000, 10, 10}};
@@ -58,9 +64,24 @@ static uint64_t default_limit(void)
     return cgroup == SIZE_MAX ? UINT64_MAX : cgroup / 10 * 9;
 }
 
+/* With the limit, the trigger may be lower than the caller knows: it must be published again. */
+static void prepare_locked(void)
+{
+    if (!gl_load_relaxed(&control.is_prepared)) {
+        gl_store_relaxed(&control.is_prepared, 1);
+        if (control.pacer.limit_bytes == UINT64_MAX) {
+            control.pacer.limit_bytes = default_limit();
+        }
+    }
+}
+
 static void publish_trigger_locked(uint64_t trigger)
 {
     gl_store_relaxed(&control.trigger, trigger);
+    if (!gl_load_relaxed(&control.is_prepared) && trigger != UINT64_MAX &&
+        trigger > PREPARE_AT_BYTES) {
+        trigger = PREPARE_AT_BYTES;
+    }
     /* With thresholds every fetch asks, because they count objects, not bytes. */
     gl_store_relaxed(&gl_heap.trigger_bytes,
                      gl_load_relaxed(&control.has_threshold) ? 0 : trigger);
@@ -76,12 +97,15 @@ static uint64_t floor_bytes(void)
 
 void gl_collect_init(void)
 {
-    uint64_t limit = gl_options.memory_limit;
     uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
-    gl_pacer_init(&control.pacer, percent, floor_bytes(), limit == UINT64_MAX ? default_limit() : limit,
+    gl_pacer_init(&control.pacer, percent, floor_bytes(), gl_options.memory_limit,
                   gl_control_scans_process() ? BACKOFF_PRELOADED : 1);
+    /* Whoever names a trigger means it. */
+    if (gl_control_scans_process() && gl_options.trigger_bytes == 0) {
+        control.pacer.patience = PATIENCE_PRELOADED;
+    }
     control.last_end_ns = gl_os_now_ns();
-    gl_cycle_init();
+    gl_cycle_open();
     gl_collect_repace();
 }
 
@@ -106,6 +130,7 @@ int gl_collect_set_percent(int percent)
 size_t gl_collect_set_memory_limit(size_t bytes)
 {
     gl_lock_acquire(&control.lock);
+    prepare_locked();
     size_t old = control.pacer.limit_bytes;
     control.pacer.limit_bytes = bytes;
     publish_trigger_locked(gl_pacer_trigger(&control.pacer));
@@ -186,16 +211,49 @@ static bool is_stopped_by_threshold(void)
     return gl_load_relaxed(&control.has_threshold) && control.threshold[0] == 0;
 }
 
+/* The marker, too: while there is memory for it. */
+static void prepare(void)
+{
+    gl_lock_acquire(&control.lock);
+    bool is_first = !gl_load_relaxed(&control.is_prepared);
+    if (is_first) {
+        prepare_locked();
+        publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    }
+    gl_lock_release(&control.lock);
+    if (is_first) {
+        gl_cycle_prepare();
+    }
+}
+
+static bool can_wait(size_t in_use)
+{
+    gl_lock_acquire(&control.lock);
+    uint64_t later =
+        gl_pacer_defer(&control.pacer, in_use, gl_os_now_ns() - control.last_end_ns);
+    if (later) {
+        publish_trigger_locked(later);
+    }
+    gl_lock_release(&control.lock);
+    return later != 0;
+}
+
 void gl_hook_collection_due(size_t bytes)
 {
     if (!gl_collect_is_enabled() || callback_depth > 0 || is_stopped_by_threshold() ||
         gl_options.mode == GL_MODE_MALLOC) {
         return;
     }
+    if (GL_UNLIKELY(!gl_load_relaxed(&control.is_prepared))) {
+        prepare();
+    }
     size_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
     if (is_stress_due()) {
         gl_cycle_try(GC_REASON_STRESS);
     } else if (in_use + bytes > gl_load_relaxed(&control.trigger)) {
+        if (can_wait(in_use + bytes)) {
+            return;
+        }
         gl_cycle_try(in_use > control.pacer.limit_bytes / 8 * 7 ? GC_REASON_MEMORY_LIMIT
                                                                 : GC_REASON_HEAP_GROWTH);
     } else if (is_threshold_due()) {
@@ -229,6 +287,7 @@ void gl_control_finished(const gl_cycle_report *r)
     control.full.candidates += r->candidates;
     control.full.duration_ns += r->duration_ns;
     gl_pauses_add(&control.pauses, r->pause_ns);
+    prepare_locked();
     uint64_t trigger = gl_pacer_learn(&control.pacer, &sample);
     publish_trigger_locked(trigger);
     gl_lock_release(&control.lock);

@@ -20,6 +20,7 @@
 #include "collect/mark.h"
 #include "collect/roots_mark.h"
 #include "heap/bin.h"
+#include "heap/cache.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/images.h"
@@ -38,7 +39,7 @@ static struct {
     gl_marker *marker;
     gl_lock images_lock;
     images_buffer *images; /* not in use */
-    volatile gl_word is_open;   /* gl_cycle_init() was called: collections may begin */
+    volatile gl_word is_open;   /* gl_cycle_open() was called: collections may begin */
     volatile gl_word n_reading; /* threads that read the list of loaded objects, or FORKING */
     bool has_kept_readers_out;  /* the fork under way has; writer: the thread that forks */
     volatile gl_word collector_tid; /* who holds `lock`; 0: nobody */
@@ -56,16 +57,31 @@ static void drop_cycle_lock(void)
     gl_lock_release(&cycle.lock);
 }
 
-bool gl_cycle_init(void)
+void gl_cycle_open(void)
 {
-    cycle.marker = gl_marker_new();
     gl_store_release(&cycle.is_open, 1);
+}
+
+static bool prepare_locked(void)
+{
+    if (!cycle.marker) {
+        cycle.marker = gl_marker_new();
+    }
     return cycle.marker != NULL;
 }
 
+bool gl_cycle_prepare(void)
+{
+    take_cycle_lock();
+    bool is_done = prepare_locked();
+    drop_cycle_lock();
+    return is_done;
+}
+
+/* No lock: the world is stopped, and the caller may hold locks that come after that of the cycle. */
 gl_marker *gl_cycle_marker(void)
 {
-    return cycle.marker;
+    return prepare_locked() ? cycle.marker : NULL;
 }
 
 /* ---- Loaded objects ------------------------------------------------------------------------- */
@@ -233,10 +249,9 @@ static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_b
     r->candidates = counts.live_objects;
     r->heap_before_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
 
-    /* Without memory for the marker at the start, each collection tries again. */
-    bool has_marker = cycle.marker || gl_cycle_init();
+    bool is_prepared = prepare_locked();
     gl_bin_sweep_all();
-    if (!has_marker || !run_pause(&context)) {
+    if (!is_prepared || !run_pause(&context)) {
         gl_control_skipped();
         drop_cycle_lock();
         return GL_CYCLE_SKIPPED;
@@ -373,6 +388,12 @@ static void let_readers_in(void)
     if (cycle.has_kept_readers_out) {
         gl_store_release(&cycle.n_reading, 0);
     }
+}
+
+bool gl_collect_is_alone(void)
+{
+    gl_heap_wake();
+    return gl_threads_is_alone() && gl_cache_is_only();
 }
 
 void gl_collect_before_fork(void)

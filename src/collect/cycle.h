@@ -6,7 +6,11 @@
 #include "collect/collect.h"
 #include "collect/mark.h"
 
-bool gl_cycle_init(void); /* false: no memory */
+void gl_cycle_open(void); /* collections may begin */
+
+/* Makes what every collection needs, if it is not there. Each collection calls it, too. False: no
+ * memory. */
+bool gl_cycle_prepare(void);
 
 /* As gl_collect(), but gives up (SKIPPED) if another thread is collecting. */
 gl_cycle_result gl_cycle_try(gc_reason reason);

@@ -33,6 +33,7 @@ bool gl_marker_init(gl_marker *m, void *stack, size_t stack_bytes)
     }
     gl_simd simd = gl_simd_select();
     m->filter = gl_filter_for(simd);
+    m->filter_roots = gl_filter_roots_for(simd);
     m->take_rows = gl_mark_take_rows_for(simd);
     m->resolve = gl_mark_resolve_for(simd);
     m->stack = stack;
@@ -178,21 +179,38 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
     return n;
 }
 
-__attribute__((no_sanitize("address", "thread"))) void
-gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+/* Both readings of each candidate. */
+static void mark_candidates(gl_marker *m, const uintptr_t *words, uint32_t n_words,
+                            gl_root_kind kind)
 {
-    const uintptr_t *word = (const uintptr_t *)gl_round_up(start, sizeof(uintptr_t));
-    const uintptr_t *stop = (const uintptr_t *)gl_round_down(end, sizeof(uintptr_t));
     uint32_t n = 0;
-    for (; word < stop; word++) {
-        n = add_root_word(m, n, *word, kind);
-        n = add_root_word(m, n, gl_os_demangle(*word), GL_ROOT_MEMORY);
+    for (uint32_t i = 0; i < n_words; i++) {
+        n = add_root_word(m, n, words[i], kind);
+        n = add_root_word(m, n, gl_os_demangle(words[i]), GL_ROOT_MEMORY);
         if (GL_UNLIKELY(n + 4 > GL_MARK_BATCH_OBJECTS)) {
             gl_mark_offsets(m, n);
             n = 0;
         }
     }
     gl_mark_offsets(m, n);
+}
+
+void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+{
+    enum { PORTION = 128 }; /* the stack may be a small one */
+    const uintptr_t *word = (const uintptr_t *)gl_round_up(start, sizeof(uintptr_t));
+    const uintptr_t *stop = (const uintptr_t *)gl_round_down(end, sizeof(uintptr_t));
+    const gl_roots_range range = {gl_heap.base, gl_heap.used_bytes, gl_os_mangle_key(),
+                                  gl_os_mangle_rotation()};
+    uintptr_t candidates[PORTION + GL_FILTER_ROOTS_SLACK];
+    while (word < stop) {
+        size_t n = (size_t)(stop - word) < PORTION ? (size_t)(stop - word) : PORTION;
+        uint32_t n_found = m->filter_roots(word, n, &range, candidates);
+        if (n_found) {
+            mark_candidates(m, candidates, n_found, kind);
+        }
+        word += n;
+    }
 }
 
 void gl_mark_object(gl_marker *m, const gl_object *object)

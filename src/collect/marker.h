@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "base/filter.h"
+#include "base/filter_roots.h"
 #include "collect/mark.h"
 #include "heap/types.h"
 
@@ -47,6 +48,7 @@ typedef uint32_t gl_mark_resolve(gl_marker *m, uint32_t n);
 
 struct gl_marker {
     gl_filter *filter;
+    gl_filter_roots *filter_roots;
     gl_mark_take_rows *take_rows; /* NULL: none */
     gl_mark_resolve *resolve;
     uint64_t *stack;

@@ -11,6 +11,11 @@
  * when a collection reclaims more than a quarter, and is gone when it reclaims more than half. So a program that frees everything itself pays for
  * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps
  * the trigger, unless the collector takes half of the time: then the heap may grow beyond it.
+ *
+ * THE FIRST COLLECTION knows nothing of the program, and most programs live for less than a second: one
+ * that reaches the floor at once is either building its data up, or about to end. Where `patience` is
+ * above 1, the heap may therefore grow to that multiple of the floor before the first collection, as long
+ * as the program has not run for fifty times what the collection is expected to take.
  */
 #ifndef GL_COLLECT_PACER_H
 #define GL_COLLECT_PACER_H
@@ -23,11 +28,13 @@ typedef struct gl_pacer {
     uint64_t floor_bytes;  /* the smallest trigger */
     uint64_t limit_bytes;  /* soft limit; UINT64_MAX: none */
     uint64_t max_backoff;  /* 1 (no backoff) or a power of two */
+    uint64_t patience;     /* with the first collection; 1 from gl_pacer_init(): none */
     /* State. */
     uint64_t backoff;      /* 1 to max_backoff */
     uint64_t limit_room;   /* how far beyond the limit, in sixteenths of what is live */
     uint64_t peak_bytes;
     uint64_t live_bytes;   /* after the last collection */
+    uint64_t n_collections;
 } gl_pacer;
 
 /* What a collection found. */
@@ -43,6 +50,9 @@ void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint
 
 /* The trigger in bytes in use; UINT64_MAX: none. */
 uint64_t gl_pacer_trigger(const gl_pacer *pacer);
+
+/* In use is more than the trigger. A higher trigger, if the first collection can wait; else 0. */
+uint64_t gl_pacer_defer(const gl_pacer *pacer, uint64_t in_use_bytes, uint64_t program_ns);
 
 /* Learns from a collection; returns the new trigger. */
 uint64_t gl_pacer_learn(gl_pacer *pacer, const gl_pacer_sample *sample);

@@ -25,7 +25,7 @@ static bool is_collection_due(size_t bytes)
 static uintptr_t take(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
 {
     if (alignment <= GL_GRANULE_BYTES && bytes <= GL_SMALL_MAX) {
-        return gl_cache_take_slow(gl_bin_of(kind, gl_size_class(bytes)));
+        return gl_cache_take_slow(gl_request_bin(bytes, kind));
     }
     uint32_t size_class = alignment <= GL_BLOCK_BYTES / 4 && bytes <= GL_SMALL_MAX
                               ? gl_size_class_aligned(alignment, bytes)

@@ -38,10 +38,10 @@ typedef struct gl_run {
 
 /* The allocation cache of a thread. Writer: the thread; with the world stopped, the collector. */
 typedef struct gl_cache {
-    gl_magazine magazines[GL_N_BINS];
-    gl_run runs[GL_N_RUNS]; /* by size class */
     struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
     int tid;                      /* of the owner; for messages */
+    gl_run runs[GL_N_RUNS]; /* by size class */
+    gl_magazine magazines[GL_N_BINS];
 } gl_cache;
 
 /* Never NULL: threads without a cache share an empty one, whose magazines are full and empty at
@@ -51,6 +51,10 @@ extern __thread gl_cache *gl_self GL_HIDDEN;
 /* Class of a request, by (bytes + 15 + (bytes > 128)) / 16. */
 extern uint8_t gl_class_of_granules[] GL_HIDDEN;
 
+/* The same for requests of malloc, which begin with fewer classes (size_class.h). Volatile: it changes
+ * while others read it, by single bytes, and the old value is as good. */
+extern volatile uint8_t gl_malloc_class_of_granules[] GL_HIDDEN;
+
 void *gl_alloc_slow(size_t bytes, gl_kind kind);
 bool gl_free_slow(void *p, const char *call);
 
@@ -58,6 +62,13 @@ static inline uint32_t gl_size_class(size_t bytes)
 {
     return gl_class_of_granules[(bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >>
                                 GL_GRANULE_SHIFT];
+}
+
+static inline uint32_t gl_request_bin(size_t bytes, gl_kind kind)
+{
+    size_t granules = (bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >> GL_GRANULE_SHIFT;
+    return gl_bin_of(kind, kind == GL_KIND_MALLOC ? gl_malloc_class_of_granules[granules]
+                                                  : gl_class_of_granules[granules]);
 }
 
 /* A slot of the bin, with whatever was in it; NULL if the magazine is empty. */
@@ -98,7 +109,7 @@ static inline void *gl_alloc(size_t bytes, gl_kind kind)
     if (GL_UNLIKELY(bytes > GL_SMALL_MAX)) {
         return gl_alloc_slow(bytes, kind);
     }
-    void *p = gl_try_pop(gl_bin_of(kind, gl_size_class(bytes)));
+    void *p = gl_try_pop(gl_request_bin(bytes, kind));
     return GL_LIKELY(p != NULL) ? p : gl_alloc_slow(bytes, kind);
 }
 

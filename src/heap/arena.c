@@ -18,17 +18,20 @@
 #include "base/knobs.h"
 #include "heap/meta.h"
 #include "os/memory.h"
+#include "os/system.h"
 
 enum {
     EXACT_LISTS = 32,
     N_LISTS = EXACT_LISTS + 4 * 28,
     TABLE_STEP_BYTES = 64 * 1024,
+    FIRST_META_BYTES = 1 << 20,
     FIRST_STEP_BLOCKS = 16,  /* 1 MiB */
     MAX_STEP_BLOCKS = 1024,  /* 64 MiB */
     SEARCH_LIMIT = 32        /* runs looked at in a list of mixed lengths */
 };
 
 static const size_t MAX_ARENA_BYTES = (size_t)8 << 40;
+static const size_t USUAL_ARENA_BYTES = (size_t)1 << 40;
 static const size_t MIN_ARENA_BYTES = (size_t)1 << 30;
 
 /* A side table: where it lies, how far it is committed. */
@@ -38,7 +41,7 @@ typedef struct side_table {
     size_t committed_bytes;
 } side_table;
 
-enum { TABLE_DESCS, TABLE_BLOCKS, TABLE_FREE, TABLE_MARK, TABLE_STATE, N_TABLES };
+enum { TABLE_DESCS, TABLE_BLOCKS, TABLE_MARK, TABLE_STATE, N_TABLES };
 
 gl_lock gl_arena_lock = GL_LOCK_INIT(GL_RANK_ARENA);
 gl_heap_state gl_heap;
@@ -62,7 +65,6 @@ static struct {
 static const size_t bytes_per_block[N_TABLES] = {
     [TABLE_DESCS] = sizeof(gl_desc),
     [TABLE_BLOCKS] = sizeof(gl_block),
-    [TABLE_FREE] = GL_BITMAP_STRIDE * sizeof(uint64_t),
     [TABLE_MARK] = GL_BITMAP_STRIDE * sizeof(uint64_t),
     [TABLE_STATE] = GL_BLOCK_GRANULES,
 };
@@ -74,27 +76,33 @@ static char *place(char **next, size_t bytes)
     return at;
 }
 
-/* Lays an arena of `arena_bytes` and its tables out from `next`; returns the bytes it takes. Called
- * with NULL first, to learn the sum. */
+/* Lays an arena of `arena_bytes` and its tables out from `start`; returns the bytes it takes. Called
+ * with NULL first, to learn the sum.
+ *
+ * Each table begins in a page of its own, and is mapped by page tables of its own, which every new
+ * process must make and every fork copy (about 1.5 us for each page of them). So the tables stand in
+ * the order of their length, with the arena last: up to 2 TiB of it, all begin within the 512 GiB of one
+ * upper page table, and the short ones within 1 GiB. The first of the library's own memory lies directly
+ * before the shortest. */
 static size_t lay_out(char *start, size_t arena_bytes)
 {
     char *next = start;
     size_t n_blocks = arena_bytes >> GL_BLOCK_SHIFT;
-    char *base = place(&next, arena_bytes);
+    char *first_meta = place(&next, FIRST_META_BYTES);
     for (int t = 0; t < N_TABLES; t++) {
         arena.tables[t].start = place(&next, n_blocks * bytes_per_block[t]);
         arena.tables[t].bytes_per_block = bytes_per_block[t];
     }
     arena.mark_stack_bytes = arena_bytes / 64;
     arena.mark_stacks = place(&next, arena.mark_stack_bytes);
-    size_t meta_bytes = arena_bytes / 16;
+    size_t meta_bytes = arena_bytes / 64;
     char *meta = place(&next, meta_bytes);
+    char *base = place(&next, arena_bytes);
     if (start) {
-        gl_meta_init(meta, meta_bytes);
+        gl_meta_init(first_meta, FIRST_META_BYTES, meta, meta_bytes);
         gl_heap.base = (uintptr_t)base;
         gl_heap.descs = (gl_desc *)(void *)arena.tables[TABLE_DESCS].start;
         gl_heap.blocks = (gl_block *)(void *)arena.tables[TABLE_BLOCKS].start;
-        gl_heap.free_bits = (uint64_t *)(void *)arena.tables[TABLE_FREE].start;
         gl_heap.mark_bits = (uint64_t *)(void *)arena.tables[TABLE_MARK].start;
         gl_heap.state = (uint8_t *)arena.tables[TABLE_STATE].start;
         gl_heap.state_origin = (uintptr_t)gl_heap.state - (gl_heap.base >> GL_GRANULE_SHIFT);
@@ -106,9 +114,19 @@ static size_t lay_out(char *start, size_t arena_bytes)
 
 static bool grow_locked(uint32_t n_wanted);
 
+/* More than the machine can hold, also with memory that is never touched. */
+static size_t wanted_arena_bytes(void)
+{
+    size_t bytes = USUAL_ARENA_BYTES;
+    while (bytes < MAX_ARENA_BYTES && bytes / 8 < gl_os_physical_bytes()) {
+        bytes *= 2;
+    }
+    return bytes;
+}
+
 static bool try_find_space(void)
 {
-    for (size_t bytes = MAX_ARENA_BYTES; bytes >= MIN_ARENA_BYTES; bytes /= 2) {
+    for (size_t bytes = wanted_arena_bytes(); bytes >= MIN_ARENA_BYTES; bytes /= 2) {
         size_t space_bytes = gl_round_up(lay_out(NULL, bytes), (size_t)1 << 30);
         char *space = gl_os_space_init(space_bytes);
         if (space) {

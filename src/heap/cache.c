@@ -183,22 +183,45 @@ void gl_cache_wake(void)
 
 /* ---- Refill and flush ----------------------------------------------------------------------- */
 
-static bool ensure_slots(gl_magazine *m, const gl_class_info *info)
+/* Magazines begin small and grow when they overflow, or run dry while the bin has several blocks, so
+ * that those of a small program share a page or two: pages cost it time, at the start and in each child
+ * that it forks. The lock of the bin is held, so no collection sees a magazine half moved. */
+enum { FIRST_CAPACITY = 15 };
+
+static void enlarge_locked(gl_magazine *m, uint32_t capacity)
 {
-    if (!m->slots) {
-        m->slots = gl_meta_alloc((info->magazine + 1u) * sizeof *m->slots);
-        m->capacity = m->slots ? info->magazine : 0;
+    uintptr_t *slots = gl_meta_alloc((capacity + 1u) * sizeof *slots);
+    if (!slots) {
+        return;
     }
-    return m->slots != NULL;
+    if (m->slots) {
+        memcpy(slots, m->slots, m->count * sizeof *slots);
+        gl_meta_free(m->slots, (m->capacity + 1u) * sizeof *slots);
+    }
+    m->slots = slots;
+    m->capacity = capacity;
 }
 
-static uintptr_t take_uncached(uint32_t bin)
+static void grow_locked(gl_magazine *m, const gl_class_info *info)
 {
-    uintptr_t slot = 0;
-    gl_lock_acquire(&gl_bins[bin].lock);
-    gl_bin_take_locked(bin, &slot, 1, 0);
-    gl_lock_release(&gl_bins[bin].lock);
-    return slot;
+    if (m->capacity < info->magazine) {
+        uint32_t wanted = m->capacity ? 2 * m->capacity + 1 : FIRST_CAPACITY;
+        enlarge_locked(m, wanted < info->magazine ? wanted : info->magazine);
+    }
+}
+
+static void refill_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
+{
+    const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
+    if (m->capacity == 0 || gl_bins[bin].n_blocks > 1) {
+        grow_locked(m, info);
+    }
+    if (m->capacity >= info->batch && gl_bin_try_withdraw_locked(bin, m->slots, owner)) {
+        m->count = info->batch;
+        return;
+    }
+    uint32_t half = (m->capacity + 1) / 2; /* 0: without memory there is no magazine */
+    m->count = gl_bin_take_locked(bin, m->slots, half < info->batch ? half : info->batch, owner);
 }
 
 static gl_run *run_of(gl_cache *cache, uint32_t bin)
@@ -230,43 +253,41 @@ static bool try_refill_run(gl_run *run, uint32_t bin, uint32_t owner)
     return true;
 }
 
-static uint32_t refill_locked(uint32_t bin, uintptr_t *slots, uint32_t batch, uint32_t owner)
-{
-    return gl_bin_try_withdraw_locked(bin, slots, owner)
-               ? batch
-               : gl_bin_take_locked(bin, slots, batch, owner);
-}
-
 uintptr_t gl_cache_take_slow(uint32_t bin)
 {
-    const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
     gl_cache *cache = own_cache();
-    if (!cache || !ensure_slots(&cache->magazines[bin], info)) {
-        return take_uncached(bin);
-    }
-    gl_magazine *m = &cache->magazines[bin];
-    gl_run *run = run_of(cache, bin);
+    gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
+    gl_run *run = cache ? run_of(cache, bin) : NULL;
+    uint32_t owner = cache ? (uint32_t)cache->tid : 0;
     uintptr_t slot = 0;
     gl_lock_acquire(&gl_bins[bin].lock);
-    uint32_t n = m->count;
-    if (n == 0 && run && (run->next < run->end || try_refill_run(run, bin, (uint32_t)cache->tid))) {
+    bool has_slots = m && m->count > 0;
+    if (!has_slots && run && (run->next < run->end || try_refill_run(run, bin, owner))) {
         slot = pop_run(run, bin);
-    } else if (n == 0) {
-        n = refill_locked(bin, m->slots, info->batch, (uint32_t)cache->tid);
+        gl_lock_release(&gl_bins[bin].lock);
+        return slot;
     }
-    if (n > 0) {
-        slot = m->slots[n - 1];
-        m->count = n - 1;
+    if (m && !has_slots) {
+        refill_locked(bin, m, owner);
+    }
+    if (m && m->count > 0) {
+        slot = m->slots[--m->count];
+    } else {
+        gl_bin_take_locked(bin, &slot, 1, owner);
     }
     gl_lock_release(&gl_bins[bin].lock);
     return slot;
 }
 
-/* Makes room for one batch: the oldest slots go, which the thread is least likely to touch soon. */
-static void flush_batch_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
+/* Makes room: the oldest slots go, which the thread is least likely to touch soon. */
+static void flush_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
 {
     uint32_t batch = gl_classes[gl_bin_class(bin)].batch;
-    if (!gl_bin_try_deposit_locked(bin, m->slots, owner)) {
+    bool is_whole = m->count >= batch;
+    if (!is_whole) {
+        batch = m->count; /* it could not grow */
+    }
+    if (!is_whole || !gl_bin_try_deposit_locked(bin, m->slots, owner)) {
         gl_bin_put_locked(bin, m->slots, batch);
     }
     memmove(m->slots, m->slots + batch, (m->count - batch) * sizeof *m->slots);
@@ -276,13 +297,15 @@ static void flush_batch_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
 void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
 {
     gl_cache *cache = own_cache();
-    bool is_cached = cache && ensure_slots(&cache->magazines[bin], &gl_classes[gl_bin_class(bin)]);
+    gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
     gl_lock_acquire(&gl_bins[bin].lock);
-    if (is_cached) {
-        gl_magazine *m = &cache->magazines[bin];
-        if (m->count >= m->capacity) {
-            flush_batch_locked(bin, m, (uint32_t)cache->tid);
+    if (m && m->count >= m->capacity) {
+        grow_locked(m, &gl_classes[gl_bin_class(bin)]);
+        if (m->capacity > 0 && m->count >= m->capacity) {
+            flush_locked(bin, m, (uint32_t)cache->tid);
         }
+    }
+    if (m && m->capacity > 0) {
         m->slots[m->count] = slot;
         m->count++;
     } else {
@@ -310,6 +333,11 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
             }
         }
     }
+}
+
+bool gl_cache_is_only(void)
+{
+    return !caches.all || (caches.all == gl_self && !caches.all->next);
 }
 
 size_t gl_cache_count_caches(void)

@@ -33,6 +33,9 @@ void gl_cache_wake(void);
 void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
                             void *arg);
 
+/* True if no other thread has a cache. Only for a thread that cannot be disturbed. */
+bool gl_cache_is_only(void);
+
 size_t gl_cache_count_caches(void); /* registry lock held, or the world stopped */
 
 /* How many slots may belong to nobody until the next collection: threads that a fork left behind may

@@ -74,7 +74,7 @@ uintptr_t gl_large_alloc(size_t bytes, size_t alignment, gl_kind kind, bool is_z
     }
     gl_block *header = &gl_heap.blocks[head];
     gl_lock_acquire(&gl_arena_lock);
-    memset(header, 0, sizeof *header);
+    memset(header, 0, GL_BLOCK_HEADER_BYTES);
     header->run_blocks = (uint32_t)n;
     header->kind = (uint8_t)kind;
     header->state = GL_STATE_ALLOCATED;

@@ -19,13 +19,22 @@ static struct {
     char *next;      /* bump pointer */
     char *committed; /* end of what is usable */
     char *start, *end;
+    char *second, *second_end; /* NULL: in use already */
+    size_t first_bytes;        /* of the first range, once the second is in use */
     free_piece *lists[META_N_LISTS];
 } meta = {.lock = GL_LOCK_INIT(GL_RANK_META)};
 
-void gl_meta_init(void *start, size_t bytes)
+static void use_range(char *start, char *end)
 {
     meta.start = meta.next = meta.committed = start;
-    meta.end = meta.start + bytes;
+    meta.end = end;
+}
+
+void gl_meta_init(void *first, size_t first_bytes, void *second, size_t second_bytes)
+{
+    use_range(first, (char *)first + first_bytes);
+    meta.second = second;
+    meta.second_end = (char *)second + second_bytes;
 }
 
 static unsigned list_of(size_t bytes)
@@ -38,7 +47,13 @@ static unsigned list_of(size_t bytes)
 static void *bump_locked(size_t bytes)
 {
     if (bytes > (size_t)(meta.end - meta.next)) {
-        return NULL;
+        if (!meta.second) {
+            return NULL;
+        }
+        meta.first_bytes = (size_t)(meta.committed - meta.start);
+        use_range(meta.second, meta.second_end);
+        meta.second = NULL;
+        return bump_locked(bytes);
     }
     if (bytes > (size_t)(meta.committed - meta.next)) {
         size_t step = gl_round_up(bytes - (size_t)(meta.committed - meta.next), META_STEP_BYTES);
@@ -108,7 +123,7 @@ bool gl_meta_reserve(void **at, size_t *capacity, size_t need, size_t entry_byte
 
 size_t gl_meta_bytes(void)
 {
-    return (size_t)(meta.committed - meta.start);
+    return meta.first_bytes + (size_t)(meta.committed - meta.start);
 }
 
 void gl_meta_lock(void)

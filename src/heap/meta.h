@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void gl_meta_init(void *start, size_t bytes);
+/* From where memory comes: from the first range, and when that is used up, from the second. */
+void gl_meta_init(void *first, size_t first_bytes, void *second, size_t second_bytes);
 void *gl_meta_alloc(size_t bytes);         /* NULL if there is no memory; no errno */
 void gl_meta_free(void *p, size_t bytes);  /* bytes as asked for */
 

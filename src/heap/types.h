@@ -8,7 +8,7 @@
  *   an object that is dead:
  *
  *     descs[b]       8 bytes, read-mostly: how to get from an address to an object
- *     blocks[b]      64 bytes, the mutable header
+ *     blocks[b]      64 bytes, the mutable header; behind it
  *     free_bits      one bit per object: the slot is free and in no cache
  *     mark_bits      one bit per object: reached, or not to be reclaimed
  *     state[g]       one byte per granule of 16 bytes, by address alone: what starts here
@@ -109,7 +109,8 @@ enum gl_block_flag {
     GL_BLOCK_BOUNDARY = 32   /* first or last block of a free run; arena lock */
 };
 
-/* Block header, 64 bytes. Protected by the lock of its bin (small), by the arena lock (free run,
+/* Block header, 64 bytes, and the bitmap of free slots. Together they take 9 cache lines, an odd number,
+ * so that those of neighbours do not share a cache set. Protected by the lock of its bin (small), by the arena lock (free run,
  * large), or by the world being stopped. Block number 0 ends a list: block 0 is never used. */
 typedef struct gl_block {
     uint32_t next, prev; /* list of the bin, or of free runs of about the same length */
@@ -127,10 +128,14 @@ typedef struct gl_block {
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
     uint32_t owner;     /* small: the thread that took slots here last; 0: nobody. A hint */
     uint32_t spare[3];
+    uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
+/* Without the bitmap. */
+enum { GL_BLOCK_HEADER_BYTES = offsetof(gl_block, free_bits) };
+
 _Static_assert(sizeof(gl_desc) == 8, "the marker loads a descriptor as one word");
-_Static_assert(sizeof(gl_block) == 64, "one cache line per header");
+_Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
 
 /* Values of the state byte. FROZEN and PINNED are roots; all but ALLOCATED alone are slow to free. */
 enum gl_state {
@@ -149,7 +154,6 @@ typedef struct gl_heap_state {
     volatile gl_word used_bytes; /* arena in use so far: committed, with tables behind it; grows */
     gl_desc *descs;
     gl_block *blocks;
-    uint64_t *free_bits;
     uint64_t *mark_bits;
     uint8_t *state;
     uintptr_t state_origin;      /* state - base / 16: the state byte of p is at state_origin + p / 16 */
@@ -174,7 +178,7 @@ static inline uintptr_t gl_block_start(uint32_t block)
 
 static inline uint64_t *gl_block_free_bits(uint32_t block)
 {
-    return gl_heap.free_bits + (size_t)block * GL_BITMAP_STRIDE;
+    return gl_heap.blocks[block].free_bits;
 }
 
 static inline uint64_t *gl_block_mark_bits(uint32_t block)

@@ -159,9 +159,11 @@ static bool is_page_free(uintptr_t at)
 static bool is_range_free(uintptr_t start, size_t bytes)
 {
     long error;
-    if (try_map(start, bytes, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE, &error))
+    if (try_map(start, bytes, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_NORESERVE, &error)) {
         unmap(start, bytes);
-    else if (error != ENOMEM)
+        return true;
+    }
+    if (error != ENOMEM)
         return false;
     return is_page_free(start) && is_page_free(start + bytes - gl_os_page_bytes);
 }
@@ -315,6 +317,17 @@ bool gl_os_decommit(void *start, size_t bytes)
     }
     gl_os_purge(start, bytes);
     return false;
+}
+
+void gl_os_prefault(void *start, size_t bytes)
+{
+    enum { POPULATE_WRITE = 23 }; /* MADV_POPULATE_WRITE, Linux 5.14; before: EINVAL */
+    static volatile gl_word is_unknown;
+    gl_debug(is_in_space(start, bytes), start);
+    if (gl_load_relaxed(&is_unknown))
+        return;
+    if (gl_syscall3(SYS_madvise, (long)start, (long)bytes, POPULATE_WRITE) == -EINVAL)
+        gl_store_relaxed(&is_unknown, 1);
 }
 
 void gl_os_advise_huge(void *start, size_t bytes)

@@ -235,7 +235,7 @@ static void try_hold(gl_slot *slot, void *arg)
 {
     stop *s = arg;
     uint32_t word = gl_load32_acquire(&slot->word);
-    int tid = gl_slot_tid_of(word);
+    int tid = gl_slot_tid_of(word, s->process);
     if (gl_slot_state_of(word) != GL_SLOT_BLOCKED || tid == s->self)
         return;
     /* A slot outlives a thread that ended without giving it back. */
@@ -244,7 +244,7 @@ static void try_hold(gl_slot *slot, void *arg)
     gl_tid_entry *entry = gl_tids_at(tid);
     if (!entry || entry->state != GL_TID_NEW)
         return;
-    if (!gl_cas32_full(&slot->word, word, gl_slot_word(tid, GL_SLOT_HELD)))
+    if (!gl_cas32_full(&slot->word, word, gl_slot_word(slot->thread.tid, GL_SLOT_HELD)))
         return;
     entry->state = GL_TID_HELD;
     s->n_standing++;
@@ -256,9 +256,10 @@ static void try_hold(gl_slot *slot, void *arg)
 
 static void meet_slot(gl_slot *slot, void *arg)
 {
+    const stop *s = arg;
     uint32_t word = gl_load32_acquire(&slot->word);
     if (gl_slot_state_of(word) == GL_SLOT_RUNNING)
-        meet_thread(gl_slot_tid_of(word), arg);
+        meet_thread(gl_slot_tid_of(word, s->process), arg);
 }
 
 /* One pass: signals every thread that this stop has not met. */

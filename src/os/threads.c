@@ -18,6 +18,14 @@
 #include "os/tasks.h"
 #include "os/threads_internal.h"
 
+/* What the C library knows of the threads that it has made. */
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define IS_KNOWN_ALONE (__libc_single_threaded != 0)
+#else
+#define IS_KNOWN_ALONE false
+#endif
+
 /* --- The suspend signal ------------------------------------------------------------------------- */
 
 static int suspend_signal;             /* 0: not initialised */
@@ -130,7 +138,7 @@ static void try_take(gl_slot *slot, void *arg)
     uint32_t word = gl_load32_acquire(&slot->word);
     if (gl_slot_state_of(word) != GL_SLOT_FREE) {
         if (!search->takes_from_dead || gl_slot_state_of(word) == GL_SLOT_TAKEN ||
-            gl_tasks_kill(search->process, gl_slot_tid_of(word), 0) != -ESRCH)
+            gl_tasks_kill(search->process, gl_slot_tid_of(word, search->process), 0) != -ESRCH)
             return;
     }
     if (gl_cas32_full(&slot->word, word, gl_slot_word(0, GL_SLOT_TAKEN)))
@@ -167,9 +175,9 @@ void gl_threads_register(void)
     if (!slot)
         return;
     my_tid = gl_tasks_self();
-    slot->thread = (gl_stopped_thread){.tid = my_tid};
+    slot->thread = (gl_stopped_thread){.tid = my_tid == search.process ? 0 : my_tid};
     my_slot = slot;
-    gl_store32_release(&slot->word, gl_slot_word(my_tid, GL_SLOT_RUNNING));
+    gl_store32_release(&slot->word, gl_slot_word(slot->thread.tid, GL_SLOT_RUNNING));
     /* Where the registry is all that a stop knows, a stop may just have looked at it. */
     gl_fence_full();
     uint32_t epoch = gl_stop_epoch();
@@ -298,14 +306,21 @@ static void free_slot_of_other(gl_slot *slot, void *arg)
         gl_store32_relaxed(&slot->word, gl_slot_word(0, GL_SLOT_FREE));
 }
 
+bool gl_threads_is_alone(void)
+{
+    return IS_KNOWN_ALONE && gl_threads_tid() == gl_tasks_process();
+}
+
+void gl_threads_after_fork_alone(void) { my_tid = 0; }
+
 void gl_threads_after_fork(void)
 {
     my_tid = gl_tasks_self();
     gl_slots_each(free_slot_of_other, NULL);
     if (my_slot) {
         gl_slot_state state = is_in_region(my_slot) ? GL_SLOT_BLOCKED : GL_SLOT_RUNNING;
-        my_slot->thread.tid = my_tid;
-        gl_store32_release(&my_slot->word, gl_slot_word(my_tid, state));
+        my_slot->thread.tid = 0; /* the only thread of the child is its main thread */
+        gl_store32_release(&my_slot->word, gl_slot_word(0, state));
     }
     gl_stop_after_fork();
 }

@@ -68,8 +68,13 @@ void gl_threads_reenter(void);
 /* True while the world is stopped by the calling process (for checks). */
 bool gl_threads_world_is_stopped(void);
 
-/* In the child of a fork: only this thread is left. */
+/* True if the calling thread is the main thread, and the C library has made no other. */
+bool gl_threads_is_alone(void);
+
+/* In the child of a fork: only this thread is left. Where it was alone before the fork, nothing is
+ * written but its own thread-local storage: each page that the child writes is copied. */
 void gl_threads_after_fork(void);
+void gl_threads_after_fork_alone(void);
 
 /* This thread's kernel id, cached per thread, right after fork too. */
 int gl_threads_tid(void);

@@ -31,7 +31,9 @@ enum { GL_SLOT_STATE_BITS = 3 };
 typedef struct gl_slot {
     gl_stopped_thread thread; /* the owner's, written before it becomes BLOCKED; `next` belongs to
                                  the thread that stops the world */
-    /* The thread id and the state in one word, so that a change of owner is a change of value.
+    /* The thread id and the state in one word, so that a change of owner is a change of value. The
+     * id is 0 for the main thread, here and in `thread`: so it is right in the child of a fork too,
+     * whose only thread is its main thread, and need not be written there.
      * RUNNING <-> BLOCKED by the owner, BLOCKED <-> HELD by the thread that stops the world. */
     volatile uint32_t word;
 } gl_slot;
@@ -44,7 +46,11 @@ static inline gl_slot_state gl_slot_state_of(uint32_t word)
 {
     return (gl_slot_state)(word & ((1u << GL_SLOT_STATE_BITS) - 1));
 }
-static inline int gl_slot_tid_of(uint32_t word) { return (int)(word >> GL_SLOT_STATE_BITS); }
+static inline int gl_slot_tid_of(uint32_t word, int process)
+{
+    int tid = (int)(word >> GL_SLOT_STATE_BITS);
+    return tid != 0 ? tid : process;
+}
 
 /* Calls fn for every slot, free ones too. */
 void gl_slots_each(void (*fn)(gl_slot *slot, void *arg), void *arg);

@@ -260,6 +260,28 @@ static void check_ends(void)
     check(gl_pacer_trigger(&p) == 16 * MIB, "the limit is below the floor: it does not count");
 }
 
+/* The first collection waits while the program is young, up to four times the floor. */
+static void check_first(void)
+{
+    static const uint64_t YOUNG_NS = 100000000, OLD_NS = 600000000;
+    gl_pacer p;
+    gl_pacer_sample any = {32 * MIB, 30 * MIB, 10000000, OLD_NS};
+    gl_pacer_init(&p, 200, 32 * MIB, NO_LIMIT, 16);
+    check(gl_pacer_defer(&p, 33 * MIB, YOUNG_NS) == 0, "no patience, and it waits");
+    p.patience = 4;
+    check(gl_pacer_defer(&p, 33 * MIB, YOUNG_NS) == 41 * MIB, "a young program does not wait");
+    check(gl_pacer_defer(&p, 33 * MIB, OLD_NS) == 0, "an old program waits");
+    check(gl_pacer_defer(&p, 100 * MIB, OLD_NS) == 108 * MIB, "a large heap: the cost is not seen");
+    check(gl_pacer_defer(&p, 127 * MIB, 0) == 128 * MIB, "it may wait beyond four times the floor");
+    check(gl_pacer_defer(&p, 128 * MIB, 0) == 0, "it waits beyond four times the floor");
+    gl_pacer_learn(&p, &any);
+    check(gl_pacer_defer(&p, 33 * MIB, YOUNG_NS) == 0, "the second collection waits");
+    gl_pacer_init(&p, 200, 32 * MIB, 200 * MIB, 16);
+    p.patience = 4;
+    check(gl_pacer_defer(&p, 40 * MIB, 0) == 48 * MIB, "far from the limit it does not wait");
+    check(gl_pacer_defer(&p, 51 * MIB, 0) == 0, "near the limit it waits");
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -270,5 +292,6 @@ int main(int argc, char **argv)
         run(&scenarios[i]);
     }
     check_ends();
+    check_first();
     return n_faults != 0;
 }

@@ -155,6 +155,7 @@ START_TEST(test_garbage_list_without_memory)
     gl_cycle_report r;
     gl_collect_set_debug(GC_DEBUG_SAVEALL);
     make_garbage(300000);
+    ck_assert(gl_cycle_prepare());
     gl_os_inject_commit_failure(1, true);
     ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, &r), GL_CYCLE_DONE);
     gl_os_inject_commit_failure(0, false);

@@ -173,6 +173,7 @@ START_TEST(test_stack_that_cannot_grow)
         ((node *)next[WIDTH / 2])->left = make_list(3);
         array = next;
     }
+    ck_assert(gl_cycle_prepare());
     gl_os_inject_commit_failure(1, true);
     mark_from_pointer(array);
     gl_os_inject_commit_failure(0, false);

@@ -381,6 +381,32 @@ START_TEST(test_freed_memory_is_clobbered)
 }
 END_TEST
 
+/* A magazine begins small, and grows up to that of its class when it overflows; no slot gets lost. */
+START_TEST(test_magazines_grow)
+{
+    enum { N = 5000, BYTES = 48 };
+    static void *objects[N];
+    fixture_start(NULL);
+    uint32_t bin = gl_bin_of(GL_KIND_SCANNED, gl_size_class(BYTES));
+    const gl_magazine *m = NULL;
+    for (int i = 0; i < N; i++) {
+        objects[i] = gl_heap_alloc(BYTES, GL_KIND_SCANNED, true);
+        ck_assert_ptr_nonnull(objects[i]);
+        m = &gl_self->magazines[bin];
+        ck_assert_uint_le(m->count, m->capacity);
+        if (i == 0) {
+            ck_assert_uint_lt(m->capacity, 16);
+        }
+    }
+    for (int i = 0; i < N; i++) {
+        ck_assert(gl_heap_free(objects[i], "free"));
+        ck_assert_uint_le(m->count, m->capacity);
+    }
+    ck_assert_uint_eq(m->capacity, gl_classes[gl_size_class(BYTES)].magazine);
+    fixture_verify();
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("alloc");
@@ -392,6 +418,7 @@ int main(void)
     tcase_add_loop_test(t, test_threads, 0, 2);
     tcase_add_test(t, test_many_short_threads);
     tcase_add_test(t, test_detach_gives_slots_back);
+    tcase_add_test(t, test_magazines_grow);
     tcase_add_test(t, test_bypass);
     tcase_add_test(t, test_freed_memory_is_clobbered);
     return fixture_run(t);

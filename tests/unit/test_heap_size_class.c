@@ -27,6 +27,43 @@ START_TEST(test_every_request_fits)
 }
 END_TEST
 
+static uint32_t malloc_class(size_t bytes)
+{
+    return gl_bin_class(gl_request_bin(bytes, GL_KIND_MALLOC));
+}
+
+/* Coarse classes fit too, waste at most half and a granule or so, and give way to the fine ones. */
+START_TEST(test_coarse_classes)
+{
+    uint32_t n_before = 0, n_after = 0;
+    for (size_t bytes = 0, last = 0; bytes <= GL_SMALL_MAX; bytes++) {
+        uint32_t c = malloc_class(bytes);
+        ck_assert_uint_ge(gl_classes[c].bytes, bytes + (bytes > GL_SLACK_ABOVE));
+        ck_assert_uint_le(gl_classes[c].bytes, 2 * bytes + 32);
+        ck_assert_uint_eq(gl_request_bin(bytes, GL_KIND_SCANNED),
+                          gl_bin_of(GL_KIND_SCANNED, gl_size_class(bytes)));
+        n_before += c != last;
+        last = c;
+    }
+    gl_size_class_refine(malloc_class(60));
+    ck_assert_uint_eq(malloc_class(40), gl_size_class(40));
+    ck_assert_uint_eq(malloc_class(60), gl_size_class(60));
+    ck_assert_uint_eq(malloc_class(70), gl_size_class(128)); /* the others stay as they are */
+    ck_assert_uint_eq(malloc_class(10), gl_size_class(32));
+    for (uint32_t c = 1; c <= gl_n_size_classes; c++) {
+        gl_size_class_refine(c);
+    }
+    for (size_t bytes = 0, last = 0; bytes <= GL_SMALL_MAX; bytes++) {
+        ck_assert_uint_eq(malloc_class(bytes), gl_size_class(bytes));
+        n_after += malloc_class(bytes) != last;
+        last = malloc_class(bytes);
+    }
+    ck_assert_uint_lt(n_before + 30, n_after);
+    gl_size_class_init();
+    ck_assert_uint_ne(malloc_class(70), gl_size_class(70));
+}
+END_TEST
+
 START_TEST(test_small_requests_do_not_grow)
 {
     for (size_t bytes = 16; bytes <= GL_SLACK_ABOVE; bytes += 16) {
@@ -103,6 +140,7 @@ int main(void)
     TCase *t = tcase_create("size_class");
     tcase_add_unchecked_fixture(t, gl_size_class_init, NULL);
     tcase_add_test(t, test_every_request_fits);
+    tcase_add_test(t, test_coarse_classes);
     tcase_add_test(t, test_small_requests_do_not_grow);
     tcase_add_test(t, test_classes_are_consistent);
     tcase_add_test(t, test_object_numbers_are_exact);

@@ -125,6 +125,25 @@ START_TEST(purged_pages_are_zero_and_usable)
 }
 END_TEST
 
+START_TEST(prefaulted_pages_are_resident_and_keep_their_content)
+{
+    char *p = space_of_any_size();
+    unsigned char residency[2] = {0, 0};
+    ck_assert(gl_os_commit(p, 2 * gl_os_page_bytes));
+    p[3] = 7;
+    errno = 4711;
+    gl_os_prefault(p, 2 * gl_os_page_bytes);
+    ck_assert_int_eq(errno, 4711);
+    ck_assert(p[3] == 7 && p[4] == 0);
+    ck_assert(is_all(p + gl_os_page_bytes, gl_os_page_bytes, 0));
+    ck_assert(gl_os_decommit(p, 2 * gl_os_page_bytes) && gl_os_commit(p, 2 * gl_os_page_bytes));
+    bool is_known = madvise(p, gl_os_page_bytes, 23) == 0; /* MADV_POPULATE_WRITE */
+    gl_os_prefault(p, 2 * gl_os_page_bytes);
+    ck_assert_int_eq(mincore(p, 2 * gl_os_page_bytes, residency), 0);
+    ck_assert(!is_known || (residency[0] & residency[1] & 1));
+}
+END_TEST
+
 START_TEST(purged_pages_are_zero_though_locked)
 {
     char *p = space_of_any_size();
@@ -328,6 +347,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, committed_pages_are_zero_and_writable);
     tcase_add_test(tests, purged_pages_are_zero_and_usable);
     tcase_add_test(tests, purged_pages_are_zero_though_locked);
+    tcase_add_test(tests, prefaulted_pages_are_resident_and_keep_their_content);
     tcase_add_test(tests, decommitted_memory_can_be_committed_again);
     tcase_add_test_raise_signal(tests, access_to_decommitted_memory_faults, SIGSEGV);
     tcase_add_test(tests, reservation_when_fixed_addresses_are_taken);

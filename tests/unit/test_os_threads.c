@@ -375,9 +375,8 @@ END_TEST
 /* --- Fork ---------------------------------------------------------------------------------------- */
 
 /* In the child: the world is this thread; it can be stopped, and grow, and be stopped again. */
-static int be_a_good_child(void)
+static int go_on_in_child(void)
 {
-    gl_threads_after_fork();
     if (gl_threads_tid() != getpid() || n_slots_in_use() > 1)
         return 1;
     if (!gl_threads_stop(SECOND_NS) || gl_threads_stopped())
@@ -398,6 +397,58 @@ static int be_a_good_child(void)
     pthread_join(thread, NULL);
     return 0;
 }
+
+static int be_a_good_child(void)
+{
+    gl_threads_after_fork();
+    return go_on_in_child();
+}
+
+/* In the child of a thread that was alone: a thread of its own stops the world while the main thread,
+ * whose slot is still the parent's entry, is in a region. */
+static void *stop_once(void *arg)
+{
+    (void)arg;
+    bool is_stopped = gl_threads_stop(SECOND_NS);
+    bool has_main = is_stopped && gl_threads_stopped() && !gl_threads_stopped()->next;
+    if (is_stopped)
+        gl_threads_resume();
+    gl_threads_unregister();
+    return (void *)(intptr_t)(has_main ? 0 : 5);
+}
+
+static void *let_a_thread_stop_us(void *arg)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, stop_once, arg) != 0)
+        return (void *)(intptr_t)6;
+    void *status;
+    pthread_join(thread, &status);
+    return status;
+}
+
+START_TEST(child_of_a_thread_that_is_alone)
+{
+    gl_threads_register();
+    if (!gl_threads_is_alone())
+        return; /* a C library that does not say so, or a sanitizer's thread */
+    int parent = gl_threads_tid();
+    pid_t child = fork();
+    if (child == 0) {
+        gl_threads_after_fork_alone();
+        if (gl_threads_tid() == parent || gl_threads_tid() != getpid())
+            _exit(7);
+        int status = (int)(intptr_t)gl_threads_blocking(let_a_thread_stop_us, NULL);
+        _exit(status != 0 ? status : go_on_in_child());
+    }
+    ck_assert_int_eq(unit_status_of(child), 0);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, sleep_until_over, NULL), 0);
+    ck_assert(!gl_threads_is_alone());
+    gl_store_release(&is_over, 1);
+    pthread_join(thread, NULL);
+}
+END_TEST
 
 static void *fork_and_wait(void *as_registered)
 {
@@ -466,5 +517,6 @@ int main(void)
     tcase_add_test(tests, errno_is_kept_by_all_of_it);
     tcase_add_test(tests, child_of_a_thread_stops_its_own_world);
     tcase_add_test(tests, child_of_a_region_is_in_it);
+    tcase_add_test(tests, child_of_a_thread_that_is_alone);
     return unit_run(suite);
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/filter_roots.c - the filter for roots: portable, for AVX2 and for AVX-512, chosen at run time.
+ *
+ * The words belong to the program; what a sanitizer thinks of them is of no interest.
+ */
+#include "base/filter_roots.h"
+
+#include <stdbool.h>
+
+#define UNSANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
+
+static inline uintptr_t demangle(uintptr_t word, const gl_roots_range *r)
+{
+    return (word >> r->rotation | word << (-r->rotation & 63)) ^ r->key;
+}
+
+UNSANITIZED static uint32_t filter_portable(const uintptr_t *words, size_t n,
+                                            const gl_roots_range *r, uintptr_t *out)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uintptr_t word = words[i];
+        bool is_candidate = (word - r->base <= r->size) | (demangle(word, r) - r->base <= r->size);
+        out[found] = word;
+        found += is_candidate;
+    }
+    return found;
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* AVX2 compares signed numbers only: with their highest bit flipped these are in the same order. */
+UNSANITIZED __attribute__((target("avx2"))) static uint32_t
+filter_avx2(const uintptr_t *words, size_t n, const gl_roots_range *r, uintptr_t *out)
+{
+    const __m256i sign = _mm256_set1_epi64x(INT64_MIN);
+    const __m256i bases = _mm256_set1_epi64x((long long)r->base);
+    const __m256i sizes = _mm256_xor_si256(_mm256_set1_epi64x((long long)r->size), sign);
+    const __m256i keys = _mm256_set1_epi64x((long long)r->key);
+    const __m128i right = _mm_cvtsi32_si128((int)r->rotation);
+    const __m128i left = _mm_cvtsi32_si128((int)(64 - r->rotation));
+    uint32_t found = 0;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        __m256i word = _mm256_loadu_si256((const __m256i *)(const void *)(words + i));
+        __m256i rotated = _mm256_or_si256(_mm256_srl_epi64(word, right), _mm256_sll_epi64(word, left));
+        __m256i plain = _mm256_sub_epi64(word, bases);
+        __m256i mangled = _mm256_sub_epi64(_mm256_xor_si256(rotated, keys), bases);
+        __m256i outside = _mm256_and_si256(
+            _mm256_cmpgt_epi64(_mm256_xor_si256(plain, sign), sizes),
+            _mm256_cmpgt_epi64(_mm256_xor_si256(mangled, sign), sizes));
+        unsigned inside = ~(unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(outside)) & 0xf;
+        for (; inside; inside &= inside - 1) {
+            out[found++] = words[i + (size_t)__builtin_ctz(inside)];
+        }
+    }
+    return found + filter_portable(words + i, n - i, r, out + found);
+}
+
+UNSANITIZED __attribute__((target("avx512f,popcnt"))) static uint32_t
+filter_avx512(const uintptr_t *words, size_t n, const gl_roots_range *r, uintptr_t *out)
+{
+    const __m512i bases = _mm512_set1_epi64((long long)r->base);
+    const __m512i sizes = _mm512_set1_epi64((long long)r->size);
+    const __m512i keys = _mm512_set1_epi64((long long)r->key);
+    const __m512i rotations = _mm512_set1_epi64((long long)r->rotation);
+    uint32_t found = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m512i word = _mm512_loadu_si512((const void *)(words + i));
+        __m512i plain = _mm512_sub_epi64(word, bases);
+        __m512i demangled = _mm512_xor_si512(_mm512_rorv_epi64(word, rotations), keys);
+        __m512i mangled = _mm512_sub_epi64(demangled, bases);
+        __mmask8 inside = (__mmask8)(_mm512_cmple_epu64_mask(plain, sizes) |
+                                     _mm512_cmple_epu64_mask(mangled, sizes));
+        if (inside) {
+            _mm512_storeu_si512((void *)(out + found), _mm512_maskz_compress_epi64(inside, word));
+            found += (uint32_t)__builtin_popcount(inside);
+        }
+    }
+    return found + filter_portable(words + i, n - i, r, out + found);
+}
+#else
+#define filter_avx2 filter_portable
+#define filter_avx512 filter_portable
+#endif
+
+gl_filter_roots *gl_filter_roots_for(gl_simd simd)
+{
+    return simd == GL_SIMD_AVX512 ? filter_avx512 : simd == GL_SIMD_AVX2 ? filter_avx2 : filter_portable;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/filter_roots.h - finds the few words of root memory that may be pointers into the heap. Roots
+ * are mostly something else (a process's own mappings, V8's heap), and each word counts twice: as it
+ * stands, and as setjmp would have mangled it.
+ */
+#ifndef GL_BASE_FILTER_ROOTS_H
+#define GL_BASE_FILTER_ROOTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/simd.h"
+
+/* What makes a word a candidate: with `word` itself, or with the word rotated right by `rotation` bits
+ * and then XORed with `key`, word - base <= size. */
+typedef struct gl_roots_range {
+    uintptr_t base, size;
+    uintptr_t key;
+    unsigned rotation; /* below 64; 0, with key 0: the word itself only */
+} gl_roots_range;
+
+/* An implementation may store this many entries more than it returns. */
+enum { GL_FILTER_ROOTS_SLACK = 8 };
+
+/* Stores the candidates among `n` words, in order; returns how many. */
+typedef uint32_t gl_filter_roots(const uintptr_t *words, size_t n, const gl_roots_range *range,
+                                 uintptr_t *out);
+
+/* The implementation that uses these instructions, which the processor must support. */
+gl_filter_roots *gl_filter_roots_for(gl_simd simd);
+
+#endif
