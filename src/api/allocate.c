@@ -48,23 +48,31 @@ static inline void zero_tiny(char *p, size_t bytes)
 
 _Static_assert((int)TINY_MAX == (int)GL_RUN_MAX, "tiny objects come from runs");
 
-/* The fast path calls nothing, so that it needs no frame; all else is behind a tail call. */
-static inline void *allocate_scanned(size_t size)
+/* When the run has ended: what was freed, or a refill. */
+static __attribute__((noinline)) void *allocate_without_run(size_t size)
 {
-    if (GL_LIKELY(size <= TINY_MAX)) {
-        size_t bytes = (size + (size == 0) + GL_GRANULE_BYTES - 1) & ~(size_t)(GL_GRANULE_BYTES - 1);
-        uint32_t size_class = (uint32_t)(bytes >> GL_GRANULE_SHIFT);
-        char *p = gl_try_bump(size_class, bytes);
-        if (GL_LIKELY(p != NULL)) {
-            return p;
-        }
-        p = gl_try_pop(gl_bin_of(GL_KIND_SCANNED, size_class));
+    if (size <= TINY_MAX) {
+        size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
+        char *p = gl_try_pop(gl_bin_of(GL_KIND_SCANNED, (uint32_t)(bytes >> GL_GRANULE_SHIFT)));
         if (GL_LIKELY(p != NULL)) {
             zero_tiny(p, bytes);
             return p;
         }
     }
     return gl_heap_alloc(size, GL_KIND_SCANNED, true);
+}
+
+/* The fast path calls nothing, so that it needs no frame; all else is behind a tail call. */
+static inline void *allocate_scanned(size_t size)
+{
+    if (GL_LIKELY(size <= TINY_MAX)) {
+        size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
+        void *p = gl_try_bump((uint32_t)(bytes >> GL_GRANULE_SHIFT), bytes);
+        if (GL_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return allocate_without_run(size);
 }
 
 void *gc_malloc(size_t size)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "heap/bin.h"
 #include "heap/hooks.h"
@@ -231,26 +232,35 @@ static gl_run *run_of(gl_cache *cache, uint32_t bin)
                : NULL;
 }
 
-static uintptr_t pop_run(gl_run *run, uint32_t bin)
+static bool try_refill_run(gl_run *run, uint32_t bin, uint32_t owner)
 {
+    uintptr_t start = 0, end = 0;
+    gl_lock_acquire(&gl_bins[bin].lock);
+    bool has_run = gl_bin_take_run_locked(bin, GL_RUN_BYTES, owner, &start, &end);
+    if (has_run) {
+        run->end = end;
+        gl_signal_fence();
+        run->next = start;
+    }
+    gl_lock_release(&gl_bins[bin].lock);
+    /* Not under the lock, whose release would wait for all these stores. A collection in between finds
+     * a run like any other. */
+    memset((void *)start, 0, end - start);
+    for (uintptr_t line = end; line < end + GL_RUN_BYTES; line += 64) {
+        gl_prefetch_to_write((const void *)line);
+    }
+    return has_run;
+}
+
+/* A slot of the run, which is replaced if it has ended; 0: the bin has no row of free slots. */
+static uintptr_t take_from_run(gl_run *run, uint32_t bin, uint32_t owner)
+{
+    if (run->next == run->end && !try_refill_run(run, bin, owner)) {
+        return 0;
+    }
     uintptr_t slot = run->next;
     run->next = slot + gl_classes[gl_bin_class(bin)].bytes;
     return slot;
-}
-
-/* A new run for an empty one, zeroed at once: the processor fetches its lines beside each other. The
- * lock of the bin is held. */
-static bool try_refill_run(gl_run *run, uint32_t bin, uint32_t owner)
-{
-    uintptr_t start, end;
-    if (!gl_bin_take_run_locked(bin, GL_RUN_BYTES, owner, &start, &end)) {
-        return false;
-    }
-    memset((void *)start, 0, end - start);
-    run->end = end;
-    gl_signal_fence();
-    run->next = start;
-    return true;
 }
 
 uintptr_t gl_cache_take_slow(uint32_t bin)
@@ -259,15 +269,12 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
     gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
     gl_run *run = cache ? run_of(cache, bin) : NULL;
     uint32_t owner = cache ? (uint32_t)cache->tid : 0;
-    uintptr_t slot = 0;
-    gl_lock_acquire(&gl_bins[bin].lock);
-    bool has_slots = m && m->count > 0;
-    if (!has_slots && run && (run->next < run->end || try_refill_run(run, bin, owner))) {
-        slot = pop_run(run, bin);
-        gl_lock_release(&gl_bins[bin].lock);
+    uintptr_t slot = run && m->count == 0 ? take_from_run(run, bin, owner) : 0;
+    if (slot) {
         return slot;
     }
-    if (m && !has_slots) {
+    gl_lock_acquire(&gl_bins[bin].lock);
+    if (m && m->count == 0) {
         refill_locked(bin, m, owner);
     }
     if (m && m->count > 0) {
