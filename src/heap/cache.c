@@ -9,6 +9,7 @@
 #include "heap/bin.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
+#include "heap/pages.h"
 #include "os/threads.h"
 
 /* Threads that have no cache yet, threads that have given it back for good, and threads in a blocking
@@ -196,6 +197,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
         m->count = n - 1;
     }
     gl_lock_release(&gl_bins[bin].lock);
+    gl_pages_poll();
     return slot;
 }
 
@@ -226,6 +228,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
         gl_bin_put_locked(bin, &slot, 1);
     }
     gl_lock_release(&gl_bins[bin].lock);
+    gl_pages_poll();
 }
 
 /* ---- For the collector and for fork --------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "heap/arena.h"
+#include "heap/pages.h"
 #include "os/memory.h"
 
 /* Above this, pages that may be dirty are given back instead of cleared: what the program does not
@@ -86,6 +87,9 @@ uintptr_t gl_large_alloc(size_t bytes, size_t alignment, gl_kind kind, bool is_z
     gl_heap.descs[head] = desc;
     account_locked(n, true);
     gl_add_relaxed(&gl_heap.allocated_slots, 1);
+    if (is_zero && !is_zeroed) { /* else it may be one that is touched here and there only */
+        gl_pages_expect_fill(head, (uint32_t)n);
+    }
     gl_lock_release(&gl_arena_lock);
     return start;
 }

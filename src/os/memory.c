@@ -315,10 +315,11 @@ bool gl_os_decommit(void *start, size_t bytes)
     return false;
 }
 
-void gl_os_advise_huge(void *start, size_t bytes)
+void gl_os_advise_huge(void *start, size_t bytes, bool is_wanted)
 {
     gl_debug(is_in_space(start, bytes), start);
-    gl_syscall3(SYS_madvise, (long)start, (long)bytes, MADV_HUGEPAGE);
+    gl_syscall3(SYS_madvise, (long)start, (long)bytes,
+                is_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 bool gl_os_is_mapped(const void *p)

@@ -45,8 +45,8 @@ void gl_os_purge(void *start, size_t bytes);
  * range is still committed. */
 bool gl_os_decommit(void *start, size_t bytes);
 
-/* Asks for huge pages behind the range; a hint. */
-void gl_os_advise_huge(void *start, size_t bytes);
+/* Asks for huge pages behind the range, or against them; a hint. */
+void gl_os_advise_huge(void *start, size_t bytes, bool is_wanted);
 
 /* True if at least the page of `p` is mapped in this process (by anybody). No fault is caused. */
 bool gl_os_is_mapped(const void *p);

@@ -293,7 +293,8 @@ START_TEST(huge_page_advice_changes_no_content)
     char *p = space_of_any_size();
     ck_assert(gl_os_commit(p, 4 << 20));
     memset(p, 7, 4 << 20);
-    gl_os_advise_huge(p, 4 << 20);
+    gl_os_advise_huge(p, 4 << 20, true);
+    gl_os_advise_huge(p, 2 << 20, false);
     ck_assert(is_all(p, 4 << 20, 7));
 }
 END_TEST
