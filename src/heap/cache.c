@@ -168,6 +168,14 @@ static bool ensure_slots(gl_magazine *m, const gl_class_info *info)
     return m->slots != NULL;
 }
 
+/* Slow paths are our clock. No lock is held. */
+static void pass_time(void)
+{
+    if (gl_pages_poll()) {
+        gl_bin_tick();
+    }
+}
+
 static uintptr_t take_uncached(uint32_t bin)
 {
     uintptr_t slot = 0;
@@ -197,7 +205,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
         m->count = n - 1;
     }
     gl_lock_release(&gl_bins[bin].lock);
-    gl_pages_poll();
+    pass_time();
     return slot;
 }
 
@@ -228,7 +236,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
         gl_bin_put_locked(bin, &slot, 1);
     }
     gl_lock_release(&gl_bins[bin].lock);
-    gl_pages_poll();
+    pass_time();
 }
 
 /* ---- For the collector and for fork --------------------------------------------------------- */

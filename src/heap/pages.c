@@ -152,6 +152,17 @@ void gl_pages_expect_fill(uint32_t block, uint32_t n)
     }
 }
 
+void gl_pages_forget_advice(uint32_t block, uint32_t n)
+{
+    uint32_t first = (block + GL_UNIT_BLOCKS - 1) / GL_UNIT_BLOCKS;
+    uint32_t end = (block + n) / GL_UNIT_BLOCKS;
+    if (first < end) {
+        uint32_t others = pages.n_borders - count_borders(first, end - first);
+        memset(&pages.units[first], ADVICE_NONE, end - first);
+        pages.n_borders = others + count_borders(first, end - first);
+    }
+}
+
 /* ---- Purging -------------------------------------------------------------------------------- */
 
 /* Purging goes from the end of the arena to its start, and joins what is adjacent to one call. */
@@ -305,7 +316,7 @@ static void regret(uint64_t n)
 {
     n = n < pages.n_regrettable ? n : pages.n_regrettable;
     pages.n_regrettable -= n;
-    pages.credit += n;
+    pages.credit += 2 * n;
 }
 
 /* ---- Time ----------------------------------------------------------------------------------- */
@@ -352,14 +363,15 @@ static void tick(void)
     publish();
 }
 
-void gl_pages_poll_slow(void)
+bool gl_pages_poll_slow(void)
 {
-    if (gl_os_coarse_ns() + pages.skew_ns < gl_load_relaxed(&gl_pages_next_ns)) {
-        return;
+    if (now_ns() < gl_load_relaxed(&gl_pages_next_ns)) {
+        return false;
     }
     gl_lock_acquire(&gl_arena_lock);
     tick();
     gl_lock_release(&gl_arena_lock);
+    return true;
 }
 
 void gl_pages_set_patience(uint64_t ns)
@@ -415,6 +427,11 @@ void gl_pages_give(uint32_t block, uint32_t n)
 void gl_pages_give_clean(uint32_t block, uint32_t n)
 {
     memset(&pages.of[block], GL_PAGES_CLEAN, n);
+    pages.n_held -= n;
+}
+
+void gl_pages_lose(uint32_t n)
+{
     pages.n_held -= n;
 }
 

@@ -33,6 +33,12 @@ bool gl_pages_take(uint32_t block, uint32_t n);
 void gl_pages_give(uint32_t block, uint32_t n);
 void gl_pages_give_clean(uint32_t block, uint32_t n);
 
+/* Blocks are no more ours: somebody else has mapped memory there. */
+void gl_pages_lose(uint32_t n);
+
+/* The mapping behind the blocks is a new one, or another's: it has no advice. */
+void gl_pages_forget_advice(uint32_t block, uint32_t n);
+
 /* A large object that will be filled from its start lies there; all of it was zero. */
 void gl_pages_expect_fill(uint32_t block, uint32_t n);
 
@@ -50,16 +56,14 @@ void gl_pages_set_patience(uint64_t ns);
 void gl_pages_set_huge_from(uint64_t bytes);
 
 /* To be called now and then, in slow paths, without a lock: gives back what nobody has taken for
- * its time. Costs nothing while no free memory is dirty. */
-void gl_pages_poll_slow(void);
+ * its time. Costs nothing while no free memory is dirty. True: it is a quarter of a second later. */
+bool gl_pages_poll_slow(void);
 extern volatile gl_word gl_pages_next_ns GL_HIDDEN; /* of the clock, or GL_PAGES_NEVER */
 #define GL_PAGES_NEVER ((size_t)-1)
 
-static inline void gl_pages_poll(void)
+static inline bool gl_pages_poll(void)
 {
-    if (gl_load_relaxed(&gl_pages_next_ns) != GL_PAGES_NEVER) {
-        gl_pages_poll_slow();
-    }
+    return gl_load_relaxed(&gl_pages_next_ns) != GL_PAGES_NEVER && gl_pages_poll_slow();
 }
 
 uint64_t gl_pages_dirty_bytes(void);
