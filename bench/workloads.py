@@ -55,6 +55,7 @@ WORKLOADS = [
     allocating("burst-again-small", "special", "burst small again 400", "cpu_ms_per_burst", None),
     allocating("burst-again-large", "special", "burst large again 400", "cpu_ms_per_burst", None),
     allocating("realloc-append", "special", "grow append 32 3", "cpu_seconds", None),
+    allocating("realloc-turns", "special", "grow turns 32 3", "cpu_seconds", None),
     allocating("realloc-vectors", "special", "grow vectors 1000 30", "cpu_seconds", None),
     allocating("short-threads", "special", "short_threads 6000 100", "us_per_thread", "short_threads 600 100"),
     real("start-up", "special", "/bin/true", "ms_per_run", "/bin/true", package="coreutils", repeat=100),

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A burst and what is left of it: MEBIBYTES are allocated and written, then all freed but one object
- * in a thousand. Either the program sleeps then, or goes on with a little work.
+ * A burst and what is left of it: MEBIBYTES are allocated and written, then all freed but one small
+ * object in a thousand. Either the program sleeps then, or goes on with a little work.
  *
  *     burst small|large|mixed sleep|trickle|again MEBIBYTES
  *
  * small: objects of up to 8 KiB; large: of 100 KiB to 8 MiB; mixed: half and half by bytes.
- * sleep, trickle: prints the resident memory, without the program's own table, right after the burst, a
- * second later and three seconds later. trickle: a hundred times a second, 2,000 small objects come
+ * sleep, trickle: prints the resident memory, without the program's own table, right after the
+ * burst, a second later and three seconds later. trickle: a hundred times a second, 2,000 small objects come
  * and go meanwhile.
  * again: no waiting; ten bursts, one after the other, and their time. This is the steady state that
  * an allocator harms that gives everything back at once.

@@ -359,7 +359,8 @@ static bool is_within_limit(uint64_t n_more)
     return ((arena.held_blocks + n_more) << GL_BLOCK_SHIFT) <= gl_options.heap_max;
 }
 
-uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
+/* A run whose block number, counted from address 0, is `remainder` modulo `align_blocks`. */
+static uint32_t take(uint32_t n, uint32_t align_blocks, uint64_t remainder, bool *is_zero)
 {
     uint64_t padded = (uint64_t)n + align_blocks - 1;
     uint32_t start = 0;
@@ -375,12 +376,22 @@ uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
         if (block) {
             /* Of the address, not of the number: the base is aligned to 1 GiB only. */
             uint64_t base = gl_heap.base >> GL_BLOCK_SHIFT;
-            start = (uint32_t)(gl_round_up(base + block, align_blocks) - base);
+            start = block + (uint32_t)((remainder - (base + block)) & (align_blocks - 1));
             *is_zero = cut(block, start, n);
         }
     }
     gl_lock_release(&gl_arena_lock);
     return start;
+}
+
+uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
+{
+    return take(n, align_blocks, 0, is_zero);
+}
+
+uint32_t gl_arena_take_like(uint32_t n, uint32_t like, bool *is_zero)
+{
+    return take(n, GL_UNIT_BLOCKS, (gl_heap.base >> GL_BLOCK_SHIFT) + like, is_zero);
 }
 
 void gl_arena_give_locked(uint32_t block, uint32_t n)
@@ -389,6 +400,23 @@ void gl_arena_give_locked(uint32_t block, uint32_t n)
     arena.held_blocks -= n;
     gl_pages_give(block, n);
     insert_joined(block, n);
+}
+
+void gl_arena_give_clean_locked(uint32_t block, uint32_t n)
+{
+    memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
+    arena.held_blocks -= n;
+    gl_pages_give_clean(block, n);
+    gl_pages_forget_advice(block, n);
+    insert_joined(block, n);
+}
+
+void gl_arena_lose_locked(uint32_t block, uint32_t n)
+{
+    memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
+    arena.held_blocks -= n;
+    arena.hole_blocks += n;
+    gl_pages_lose(n);
 }
 
 void gl_arena_give(uint32_t block, uint32_t n)

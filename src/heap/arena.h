@@ -19,9 +19,17 @@ bool gl_arena_init(void);
  * tells whether its memory is known to be zero. 0: no memory, or the hard limit. */
 uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero);
 
+/* The same for a run whose place within 2 MiB is that of `like`: page tables can then be moved as
+ * they are. */
+uint32_t gl_arena_take_like(uint32_t n, uint32_t like, bool *is_zero);
+
 /* Gives blocks back; their descriptors become FREE. */
 void gl_arena_give(uint32_t block, uint32_t n);
 void gl_arena_give_locked(uint32_t block, uint32_t n);
+
+/* The same when nothing is behind them any more, and when they are not ours any more. */
+void gl_arena_give_clean_locked(uint32_t block, uint32_t n);
+void gl_arena_lose_locked(uint32_t block, uint32_t n);
 
 /* After blocks were given back because the program freed: what is not worth keeping goes to the system
  * (heap/pages.c). Not called when a collection gives blocks back: then it is gl_arena_purge(). */

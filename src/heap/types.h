@@ -119,6 +119,7 @@ typedef struct gl_block {
     uint8_t kind;    /* gl_kind of a large object */
     uint8_t state;   /* state byte of a large object */
     uint8_t is_marked; /* large: mark bit */
+    uint8_t is_moved;  /* large: its pages came from elsewhere (gl_os_move) */
     uint32_t layout;   /* large, typed: number of its layout */
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
