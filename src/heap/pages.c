@@ -95,7 +95,7 @@ static void advise(uint32_t unit, uint32_t n, advice wanted)
     n = n < HUGE_AHEAD_UNITS ? n : HUGE_AHEAD_UNITS;
     uint32_t others = pages.n_borders - count_borders(unit, n);
     memcpy(old, &pages.units[unit], n);
-    memset(&pages.units[unit], wanted, n);
+    memset(&pages.units[unit], (int)wanted, n);
     pages.n_borders = others + count_borders(unit, n);
     if (pages.n_borders > MAX_BORDERS) {
         memcpy(&pages.units[unit], old, n);
