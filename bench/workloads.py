@@ -63,7 +63,13 @@ WORKLOADS = [
     allocating("producer-consumer", "churn-2", "handover 30000", "ns_per_op", "handover 6000"),
 
     allocating("large", "special", "large 16 3000", "cpu_us_per_op", None),
+    allocating("burst-small", "burst", "burst small trickle 400", "rss_after_3s_mib", "burst small trickle 100"),
+    allocating("burst-large", "burst", "burst large trickle 400", "rss_after_3s_mib", None),
+    allocating("burst-sleep", "burst", "burst mixed sleep 400", "rss_at_once_mib", None),
+    allocating("burst-again-small", "special", "burst small again 400", "cpu_ms_per_burst", None),
+    allocating("burst-again-large", "special", "burst large again 400", "cpu_ms_per_burst", None),
     allocating("realloc-append", "special", "grow append 32 3", "cpu_seconds", None),
+    allocating("realloc-turns", "special", "grow turns 32 3", "cpu_seconds", None),
     allocating("realloc-vectors", "special", "grow vectors 1000 30", "cpu_seconds", None),
     allocating("short-threads", "special", "short_threads 6000 100", "us_per_thread", "short_threads 600 100"),
 

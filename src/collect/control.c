@@ -21,6 +21,11 @@ extern const char gl_malloc_layer_present
 static const uint64_t FLOOR_LINKED_BYTES = 4u << 20;
 static const uint64_t FLOOR_PRELOADED_BYTES = 32u << 20;
 
+/* Marking gains up to a quarter by huge pages; malloc and free alone gain less, and short programs
+ * lose what the first use of huge pages costs where the system is a guest (doc/heap.md). */
+static const uint64_t HUGE_LINKED_BYTES = 32u << 20;
+static const uint64_t HUGE_PRELOADED_BYTES = 128u << 20;
+
 /* Below this many bytes in use nothing is prepared for a collection, so that a small program's start
  * costs little: the limit of the control group takes a dozen system calls. */
 static const uint64_t PREPARE_AT_BYTES = 4u << 20;
@@ -95,8 +100,17 @@ static uint64_t floor_bytes(void)
     return gl_control_scans_process() ? FLOOR_PRELOADED_BYTES : FLOOR_LINKED_BYTES;
 }
 
+static uint64_t huge_from_bytes(void)
+{
+    if (gl_options.huge_from_bytes != 0) {
+        return gl_options.huge_from_bytes;
+    }
+    return gl_control_scans_process() ? HUGE_PRELOADED_BYTES : HUGE_LINKED_BYTES;
+}
+
 void gl_collect_init(void)
 {
+    gl_arena_set_huge_from(huge_from_bytes());
     uint64_t percent = gl_options.mode == GL_MODE_MALLOC ? 0 : gl_options.percent;
     gl_pacer_init(&control.pacer, percent, floor_bytes(), gl_options.memory_limit,
                   gl_control_scans_process() ? BACKOFF_PRELOADED : 1);
@@ -295,6 +309,14 @@ void gl_control_finished(const gl_cycle_report *r)
     uint64_t growth = trigger > r->live_bytes ? trigger - r->live_bytes : 0;
     gl_arena_purge(growth < SIZE_MAX - gl_options.retain_bytes ? growth + gl_options.retain_bytes
                                                                : SIZE_MAX);
+}
+
+uint64_t gl_control_cycle_ns(void)
+{
+    gl_lock_acquire(&control.lock);
+    uint64_t since_ns = gl_os_now_ns() - control.last_end_ns;
+    gl_lock_release(&control.lock);
+    return since_ns;
 }
 
 /* Do not try again at once: what hinders a thread from stopping may last. */

@@ -16,6 +16,7 @@ uint64_t gl_control_next_sequence(void);
 /* A collection has ended, or was given up. The lock of the cycle is held. */
 void gl_control_finished(const gl_cycle_report *report);
 void gl_control_skipped(void);
+uint64_t gl_control_cycle_ns(void); /* since the last collection ended */
 
 void gl_control_after_fork_child(void);
 

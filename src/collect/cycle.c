@@ -19,6 +19,7 @@
 #include "collect/layout.h"
 #include "collect/mark.h"
 #include "collect/roots_mark.h"
+#include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
 #include "heap/heap.h"
@@ -256,7 +257,9 @@ static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_b
         drop_cycle_lock();
         return GL_CYCLE_SKIPPED;
     }
+    gl_arena_set_patience(2 * gl_control_cycle_ns());
     gl_flip_release(&context.flipped);
+    gl_arena_set_patience(0);
 
     r->collected = context.flipped.objects;
     r->reclaimed_bytes = context.flipped.bytes;

@@ -245,6 +245,10 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call)
         if (bytes > GL_SMALL_MAX && gl_large_try_resize(object.start, bytes)) {
             return p;
         }
+        uintptr_t to = bytes > object.bytes ? gl_large_try_move(object.start, bytes) : 0;
+        if (to) {
+            return (void *)to;
+        }
     } else if (bytes + (bytes > GL_SLACK_ABOVE) <= object.bytes && bytes >= object.bytes / 2) {
         if (gl_kind_is_zeroed(object.kind)) {
             /* What is cut off must read as zero if the object grows again. */

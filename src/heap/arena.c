@@ -6,6 +6,8 @@
  * stay small and large ones make few system calls. Nothing is reserved (os/memory.h): if somebody
  * else's mapping is in the way, these blocks become a hole that is never used.
  *
+ * What is known of the memory behind free runs is in heap/pages.c.
+ *
  * Lists of free runs: exact lengths up to 32 blocks, then four per doubling; a bitmap of lists that
  * are not empty finds the next one at once.
  */
@@ -17,6 +19,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "heap/meta.h"
+#include "heap/pages.h"
 #include "os/memory.h"
 #include "os/system.h"
 
@@ -27,11 +30,13 @@ enum {
     FIRST_META_BYTES = 1 << 20,
     FIRST_STEP_BLOCKS = 16,  /* 1 MiB */
     MAX_STEP_BLOCKS = 1024,  /* 64 MiB */
+    ALIGN_STEPS_FROM = 256,  /* 16 MiB: from here on, growth ends with a unit */
     SEARCH_LIMIT = 32        /* runs looked at in a list of mixed lengths */
 };
 
 static const size_t MAX_ARENA_BYTES = (size_t)8 << 40;
 static const size_t USUAL_ARENA_BYTES = (size_t)1 << 40;
+static const size_t ARENA_ALIGNMENT = (size_t)1 << 30;
 static const size_t MIN_ARENA_BYTES = (size_t)1 << 30;
 
 /* A side table: where it lies, how far it is committed. */
@@ -41,7 +46,7 @@ typedef struct side_table {
     size_t committed_bytes;
 } side_table;
 
-enum { TABLE_DESCS, TABLE_BLOCKS, TABLE_MARK, TABLE_STATE, N_TABLES };
+enum { TABLE_PAGES, TABLE_UNITS, TABLE_DESCS, TABLE_BLOCKS, TABLE_MARK, TABLE_STATE, N_TABLES };
 
 gl_lock gl_arena_lock = GL_LOCK_INIT(GL_RANK_ARENA);
 gl_heap_state gl_heap;
@@ -54,8 +59,6 @@ static struct {
     uint32_t lists[N_LISTS];
     uint64_t lists_used[(N_LISTS + 63) / 64];
     uint64_t free_blocks, held_blocks, hole_blocks;
-    uint64_t dirty_blocks; /* of free runs flagged DIRTY */
-    uint64_t returned_bytes;
     void *mark_stacks;
     size_t mark_stack_bytes;
 } arena;
@@ -67,6 +70,8 @@ static const size_t bytes_per_block[N_TABLES] = {
     [TABLE_BLOCKS] = sizeof(gl_block),
     [TABLE_MARK] = GL_BITMAP_STRIDE * sizeof(uint64_t),
     [TABLE_STATE] = GL_BLOCK_GRANULES,
+    [TABLE_PAGES] = 1,
+    [TABLE_UNITS] = 1, /* one of 32 is used: untouched pages cost nothing */
 };
 
 static char *place(char **next, size_t bytes)
@@ -97,9 +102,12 @@ static size_t lay_out(char *start, size_t arena_bytes)
     arena.mark_stacks = place(&next, arena.mark_stack_bytes);
     size_t meta_bytes = arena_bytes / 64;
     char *meta = place(&next, meta_bytes);
+    next = start + gl_round_up((size_t)(next - start), ARENA_ALIGNMENT);
     char *base = place(&next, arena_bytes);
     if (start) {
         gl_meta_init(first_meta, FIRST_META_BYTES, meta, meta_bytes);
+        gl_pages_init((uint8_t *)arena.tables[TABLE_PAGES].start,
+                      (uint8_t *)arena.tables[TABLE_UNITS].start);
         gl_heap.base = (uintptr_t)base;
         gl_heap.descs = (gl_desc *)(void *)arena.tables[TABLE_DESCS].start;
         gl_heap.blocks = (gl_block *)(void *)arena.tables[TABLE_BLOCKS].start;
@@ -161,7 +169,7 @@ static uint32_t list_of(uint32_t n)
     return EXACT_LISTS + (log - 5) * 4 + ((n >> (log - 2)) & 3);
 }
 
-static void list_insert(uint32_t block, uint32_t n, bool is_dirty)
+static void list_insert(uint32_t block, uint32_t n)
 {
     gl_block *first = &gl_heap.blocks[block];
     gl_block *last = &gl_heap.blocks[block + n - 1];
@@ -169,7 +177,7 @@ static void list_insert(uint32_t block, uint32_t n, bool is_dirty)
     last->run_blocks = n;
     last->flags = GL_BLOCK_BOUNDARY;
     first->run_blocks = n;
-    first->flags = (uint8_t)(GL_BLOCK_BOUNDARY | (is_dirty ? GL_BLOCK_DIRTY : 0));
+    first->flags = GL_BLOCK_BOUNDARY;
     first->prev = 0;
     first->next = arena.lists[list];
     if (first->next) {
@@ -178,7 +186,6 @@ static void list_insert(uint32_t block, uint32_t n, bool is_dirty)
     arena.lists[list] = block;
     arena.lists_used[list / 64] |= (uint64_t)1 << (list % 64);
     arena.free_blocks += n;
-    arena.dirty_blocks += is_dirty ? n : 0;
 }
 
 static void list_remove(uint32_t block)
@@ -198,7 +205,6 @@ static void list_remove(uint32_t block)
         gl_heap.blocks[first->next].prev = first->prev;
     }
     arena.free_blocks -= n;
-    arena.dirty_blocks -= (first->flags & GL_BLOCK_DIRTY) ? n : 0;
     first->flags = 0;
     gl_heap.blocks[block + n - 1].flags = 0;
 }
@@ -241,22 +247,20 @@ static bool is_free(uint32_t block)
 }
 
 /* Makes [block, block + n) a free run, joined with its neighbours. */
-static void insert_joined(uint32_t block, uint32_t n, bool is_dirty)
+static void insert_joined(uint32_t block, uint32_t n)
 {
     if (is_free(block - 1)) {
         uint32_t before = gl_heap.blocks[block - 1].run_blocks;
-        is_dirty |= (gl_heap.blocks[block - before].flags & GL_BLOCK_DIRTY) != 0;
         list_remove(block - before);
         block -= before;
         n += before;
     }
     if (is_free(block + n)) {
-        is_dirty |= (gl_heap.blocks[block + n].flags & GL_BLOCK_DIRTY) != 0;
         uint32_t after = gl_heap.blocks[block + n].run_blocks;
         list_remove(block + n);
         n += after;
     }
-    list_insert(block, n, is_dirty);
+    list_insert(block, n);
 }
 
 /* ---- Growth --------------------------------------------------------------------------------- */
@@ -291,7 +295,8 @@ static bool try_append(uint32_t n)
     uint32_t usable = first == 0 ? 1 : first;
     arena.hole_blocks += usable - first;
     if (n > usable - first) {
-        insert_joined(usable, n - (usable - first), false);
+        gl_pages_add(usable, n - (usable - first));
+        insert_joined(usable, n - (usable - first));
     }
     return true;
 }
@@ -334,7 +339,11 @@ static bool grow_locked(uint32_t n_wanted)
         uint32_t step = arena.n_blocks / 4;
         step = step < FIRST_STEP_BLOCKS ? FIRST_STEP_BLOCKS : step;
         step = step > MAX_STEP_BLOCKS ? MAX_STEP_BLOCKS : step;
-        for (step = step < need ? need : step; step > need; step = need + (step - need) / 2) {
+        step = step < need ? need : step;
+        if (arena.n_blocks >= ALIGN_STEPS_FROM || gl_options.huge_pages == GL_HUGE_PAGES_ALWAYS) {
+            step = (uint32_t)gl_round_up(arena.n_blocks + step, GL_UNIT_BLOCKS) - arena.n_blocks;
+        }
+        for (; step > need; step = need + (step - need) / 2) {
             if (try_append(step)) {
                 return true;
             }
@@ -350,20 +359,19 @@ static bool grow_locked(uint32_t n_wanted)
 
 /* ---- Taking and giving ---------------------------------------------------------------------- */
 
-/* Cuts [start, start + n) out of the free run at `block`; the rest stays free. */
+/* Cuts [start, start + n) out of the free run at `block`; the rest stays free. True: it is zero. */
 static bool cut(uint32_t block, uint32_t start, uint32_t n)
 {
     uint32_t run = gl_heap.blocks[block].run_blocks;
-    bool is_dirty = (gl_heap.blocks[block].flags & GL_BLOCK_DIRTY) != 0;
     list_remove(block);
     if (start > block) {
-        list_insert(block, start - block, is_dirty);
+        list_insert(block, start - block);
     }
     if (start + n < block + run) {
-        list_insert(start + n, block + run - start - n, is_dirty);
+        list_insert(start + n, block + run - start - n);
     }
     arena.held_blocks += n;
-    return is_dirty;
+    return gl_pages_take(start, n);
 }
 
 static bool is_within_limit(uint64_t n_more)
@@ -371,7 +379,8 @@ static bool is_within_limit(uint64_t n_more)
     return ((arena.held_blocks + n_more) << GL_BLOCK_SHIFT) <= gl_options.heap_max;
 }
 
-uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
+/* A run whose block number, counted from address 0, is `remainder` modulo `align_blocks`. */
+static uint32_t take(uint32_t n, uint32_t align_blocks, uint64_t remainder, bool *is_zero)
 {
     uint64_t padded = (uint64_t)n + align_blocks - 1;
     uint32_t start = 0;
@@ -387,21 +396,47 @@ uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
         if (block) {
             /* Of the address, not of the number: the base is aligned to 1 GiB only. */
             uint64_t base = gl_heap.base >> GL_BLOCK_SHIFT;
-            start = (uint32_t)(gl_round_up(base + block, align_blocks) - base);
-            *is_zero = !cut(block, start, n);
+            start = block + (uint32_t)((remainder - (base + block)) & (align_blocks - 1));
+            *is_zero = cut(block, start, n);
         }
     }
     gl_lock_release(&gl_arena_lock);
     return start;
 }
 
-static size_t purge_locked(size_t keep_bytes);
+uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero)
+{
+    return take(n, align_blocks, 0, is_zero);
+}
+
+uint32_t gl_arena_take_like(uint32_t n, uint32_t like, bool *is_zero)
+{
+    return take(n, GL_UNIT_BLOCKS, (gl_heap.base >> GL_BLOCK_SHIFT) + like, is_zero);
+}
 
 void gl_arena_give_locked(uint32_t block, uint32_t n)
 {
     memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
     arena.held_blocks -= n;
-    insert_joined(block, n, true);
+    gl_pages_give(block, n);
+    insert_joined(block, n);
+}
+
+void gl_arena_give_clean_locked(uint32_t block, uint32_t n)
+{
+    memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
+    arena.held_blocks -= n;
+    gl_pages_give_clean(block, n);
+    gl_pages_forget_advice(block, n);
+    insert_joined(block, n);
+}
+
+void gl_arena_lose_locked(uint32_t block, uint32_t n)
+{
+    memset(&gl_heap.descs[block], 0, n * sizeof(gl_desc));
+    arena.held_blocks -= n;
+    arena.hole_blocks += n;
+    gl_pages_lose(n);
 }
 
 void gl_arena_give(uint32_t block, uint32_t n)
@@ -413,11 +448,8 @@ void gl_arena_give(uint32_t block, uint32_t n)
 
 void gl_arena_trim(void)
 {
-    size_t keep = gl_options.retain_bytes + gl_load_relaxed(&gl_heap.in_use_bytes) / 2;
     gl_lock_acquire(&gl_arena_lock);
-    if (arena.dirty_blocks << GL_BLOCK_SHIFT > keep) {
-        purge_locked(keep / 2);
-    }
+    gl_pages_trim();
     gl_lock_release(&gl_arena_lock);
 }
 
@@ -430,46 +462,33 @@ bool gl_arena_try_extend(uint32_t block, uint32_t have, uint32_t more, bool *is_
         grow_locked(more); /* at the end of the arena: room is made, if nothing was skipped */
     }
     if (is_free(next) && gl_heap.blocks[next].run_blocks >= more && is_within_limit(more)) {
-        *is_zero = !cut(next, next, more);
+        *is_zero = cut(next, next, more);
         is_done = true;
     }
     gl_lock_release(&gl_arena_lock);
     return is_done;
 }
 
-static size_t purge_run(uint32_t block)
-{
-    size_t bytes = (size_t)gl_heap.blocks[block].run_blocks << GL_BLOCK_SHIFT;
-    gl_os_purge((void *)gl_block_start(block), bytes);
-    gl_heap.blocks[block].flags &= (uint8_t)~GL_BLOCK_DIRTY;
-    arena.dirty_blocks -= bytes >> GL_BLOCK_SHIFT;
-    arena.returned_bytes += bytes;
-    return bytes;
-}
-
-/* Longest runs first: the fewest system calls for the most memory. */
-static size_t purge_locked(size_t keep_bytes)
-{
-    size_t given = 0;
-    for (uint32_t list = N_LISTS; list-- > 0;) {
-        for (uint32_t b = arena.lists[list]; b; b = gl_heap.blocks[b].next) {
-            if (arena.dirty_blocks << GL_BLOCK_SHIFT <= keep_bytes) {
-                return given;
-            }
-            if (gl_heap.blocks[b].flags & GL_BLOCK_DIRTY) {
-                given += purge_run(b);
-            }
-        }
-    }
-    return given;
-}
-
 size_t gl_arena_purge(size_t keep_bytes)
 {
     gl_lock_acquire(&gl_arena_lock);
-    size_t given = purge_locked(keep_bytes);
+    size_t given = gl_pages_purge(keep_bytes);
     gl_lock_release(&gl_arena_lock);
     return given;
+}
+
+void gl_arena_set_patience(uint64_t ns)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    gl_pages_set_patience(ns);
+    gl_lock_release(&gl_arena_lock);
+}
+
+void gl_arena_set_huge_from(uint64_t bytes)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    gl_pages_set_huge_from(bytes);
+    gl_lock_release(&gl_arena_lock);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */
@@ -491,13 +510,24 @@ void gl_arena_count(gl_arena_counts *counts)
     counts->free_blocks = arena.free_blocks;
     counts->held_blocks = arena.held_blocks;
     counts->hole_blocks = arena.hole_blocks;
-    counts->dirty_bytes = arena.dirty_blocks << GL_BLOCK_SHIFT;
-    counts->returned_bytes = arena.returned_bytes;
+    counts->dirty_bytes = gl_pages_dirty_bytes();
+    counts->returned_bytes = gl_pages_returned_bytes();
     counts->table_bytes = 0;
     for (int t = 0; t < N_TABLES; t++) {
         counts->table_bytes += arena.tables[t].committed_bytes;
     }
     gl_lock_release(&gl_arena_lock);
+}
+
+/* Counts the bytes of a free run; returns how many say dirty. */
+static uint64_t verify_pages(uint32_t block, uint32_t n)
+{
+    uint64_t n_dirty = 0;
+    for (uint32_t b = block; b < block + n; b++) {
+        gl_check(*gl_pages_of(b) != GL_PAGES_HELD, (void *)gl_block_start(b));
+        n_dirty += *gl_pages_of(b) >= GL_PAGES_DUE;
+    }
+    return n_dirty;
 }
 
 void gl_arena_verify_locked(void)
@@ -514,11 +544,16 @@ void gl_arena_verify_locked(void)
             gl_check(gl_heap.blocks[b + first->run_blocks - 1].run_blocks == first->run_blocks, at);
             gl_check(!is_free(b + first->run_blocks) && !is_free(b - 1), at);
             n_free += first->run_blocks;
-            n_dirty += (first->flags & GL_BLOCK_DIRTY) ? first->run_blocks : 0;
+            n_dirty += verify_pages(b, first->run_blocks);
         }
     }
     gl_check(n_free == arena.free_blocks, NULL);
-    gl_check(n_dirty == arena.dirty_blocks, NULL);
+    gl_check(n_dirty == gl_pages_dirty_bytes() >> GL_BLOCK_SHIFT, NULL);
+    for (uint32_t b = 0; b < arena.n_blocks; b++) {
+        n_free -= *gl_pages_of(b) != GL_PAGES_HELD;
+    }
+    gl_check(n_free == 0, NULL);
+    n_free = arena.free_blocks;
     gl_check(arena.n_blocks == n_free + arena.held_blocks + arena.hole_blocks, NULL);
     gl_check(gl_heap.used_bytes == (size_t)arena.n_blocks << GL_BLOCK_SHIFT, NULL);
 }

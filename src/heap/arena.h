@@ -19,20 +19,35 @@ bool gl_arena_init(void);
  * tells whether its memory is known to be zero. 0: no memory, or the hard limit. */
 uint32_t gl_arena_take(uint32_t n, uint32_t align_blocks, bool *is_zero);
 
+/* The same for a run whose place within 2 MiB is that of `like`: page tables can then be moved as
+ * they are. */
+uint32_t gl_arena_take_like(uint32_t n, uint32_t like, bool *is_zero);
+
 /* Gives blocks back; their descriptors become FREE. */
 void gl_arena_give(uint32_t block, uint32_t n);
 void gl_arena_give_locked(uint32_t block, uint32_t n);
 
-/* After blocks were given back because the program freed: if more free memory is resident than is
- * worth keeping (option retain_bytes and half of what is in use), half of that goes to the system.
- * Not called when a collection gives blocks back: the program will want them again soon. */
+/* The same when nothing is behind them any more, and when they are not ours any more. */
+void gl_arena_give_clean_locked(uint32_t block, uint32_t n);
+void gl_arena_lose_locked(uint32_t block, uint32_t n);
+
+/* After blocks were given back because the program freed: what is not worth keeping goes to the system
+ * (heap/pages.c). Not called when a collection gives blocks back: then it is gl_arena_purge(). */
 void gl_arena_trim(void);
+
+/* From now on, what is given back stays for so long if nobody takes it; 0: the usual second. What a
+ * collection frees will be taken before the next one, but not at once. */
+void gl_arena_set_patience(uint64_t ns);
+
+/* Huge pages are for heaps with at least so much in use (option huge_pages=auto). */
+void gl_arena_set_huge_from(uint64_t bytes);
 
 /* Lengthens the run that ends before `block + have` by `more` blocks, in place. *is_zero speaks of
  * the new blocks. */
 bool gl_arena_try_extend(uint32_t block, uint32_t have, uint32_t more, bool *is_zero);
 
-/* Purges free runs until at most `keep_bytes` of them may be resident; returns the bytes given. */
+/* Purges free blocks until at most about `keep_bytes` of them may be resident (0: none is); returns the
+ * bytes given. */
 size_t gl_arena_purge(size_t keep_bytes);
 
 uint32_t gl_arena_n_blocks(void); /* in the used part, block 0 included */

@@ -398,6 +398,7 @@ bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner)
         return false;
     }
     size_t n = gl_classes[gl_bin_class(bin)].batch;
+    b->idle_ticks = 0;
     raise_own_batch(b, n, owner);
     memcpy(out, b->batches[--b->n_batches], n * sizeof *out);
     return true;
@@ -433,6 +434,21 @@ void gl_bin_empty_depot_locked(uint32_t bin)
     while (b->n_batches > 0) {
         b->n_batches--;
         gl_bin_put_locked(bin, b->batches[b->n_batches], gl_classes[gl_bin_class(bin)].batch);
+    }
+}
+
+void gl_bin_tick(void)
+{
+    enum { IDLE_TICKS = 3 }; /* less than dirty memory stays: without it nobody counts ticks */
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        gl_bin *b = &gl_bins[bin];
+        if (b->n_batches > 0) {
+            gl_lock_acquire(&b->lock);
+            if (++b->idle_ticks >= IDLE_TICKS) {
+                gl_bin_empty_depot_locked(bin);
+            }
+            gl_lock_release(&b->lock);
+        }
     }
 }
 

@@ -30,7 +30,8 @@ typedef struct gl_bin {
     uintptr_t **batches; /* GL_DEPOT_BATCHES of the class's batch size, behind each its owner; meta
                             memory, kept */
     uint64_t n_free;     /* slots that are free in the blocks */
-    uint64_t spare[2];
+    uint32_t idle_ticks; /* since a batch was withdrawn */
+    uint32_t spare[3];
 } gl_bin;
 
 _Static_assert(sizeof(gl_bin) == 64, "one cache line: threads in different classes do not disturb "
@@ -59,6 +60,10 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t ow
 
 /* Empties the depot into the blocks. */
 void gl_bin_empty_depot_locked(uint32_t bin);
+
+/* A quarter of a second has passed: depots of which nothing was taken for three are emptied, for
+ * their slots keep blocks from becoming whole. No lock held. */
+void gl_bin_tick(void);
 
 /* Sweeps one block: what was not reached at the flip becomes free. */
 void gl_bin_sweep_block_locked(uint32_t block);

@@ -10,6 +10,7 @@
 #include "heap/bin.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
+#include "heap/pages.h"
 #include "os/threads.h"
 
 /* Threads that have no cache yet, threads that have given it back for good, and threads in a blocking
@@ -203,6 +204,14 @@ static void enlarge_locked(gl_magazine *m, uint32_t capacity)
     m->capacity = capacity;
 }
 
+/* Slow paths are our clock. No lock is held. */
+static void pass_time(void)
+{
+    if (gl_pages_poll()) {
+        gl_bin_tick();
+    }
+}
+
 static void grow_locked(gl_magazine *m, const gl_class_info *info)
 {
     if (m->capacity < info->magazine) {
@@ -271,6 +280,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
     uint32_t owner = cache ? (uint32_t)cache->tid : 0;
     uintptr_t slot = run && m->count == 0 ? take_from_run(run, bin, owner) : 0;
     if (slot) {
+        pass_time();
         return slot;
     }
     gl_lock_acquire(&gl_bins[bin].lock);
@@ -283,6 +293,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
         gl_bin_take_locked(bin, &slot, 1, owner);
     }
     gl_lock_release(&gl_bins[bin].lock);
+    pass_time();
     return slot;
 }
 
@@ -319,6 +330,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
         gl_bin_put_locked(bin, &slot, 1);
     }
     gl_lock_release(&gl_bins[bin].lock);
+    pass_time();
 }
 
 /* ---- For the collector and for fork --------------------------------------------------------- */

@@ -23,6 +23,10 @@ void gl_large_release(uint32_t head);
 /* Changes the size in place if it can. What is added is zeroed if the kind is. */
 bool gl_large_try_resize(uintptr_t start, size_t bytes);
 
+/* Moves the object to where it can have `bytes`, more than it has; its pages, if the system can. Returns
+ * the new place; 0: nothing has changed. What is added is zeroed if the kind is. */
+uintptr_t gl_large_try_move(uintptr_t start, size_t bytes);
+
 /* The head of the large object that contains the address; the descriptor's role says that it is
  * LARGE or CONTINUATION. */
 static inline uint32_t gl_large_head(uint32_t block)

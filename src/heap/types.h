@@ -12,6 +12,7 @@
  *     free_bits      one bit per object: the slot is free and in no cache
  *     mark_bits      one bit per object: reached, or not to be reclaimed
  *     state[g]       one byte per granule of 16 bytes, by address alone: what starts here
+ *     pages[b]       one byte: whether memory of a free block is resident (heap/pages.h)
  *
  * A block is one of: FREE (part of a free run), SMALL (objects of one size class and kind), the
  * HEAD of a large object, or a CONTINUATION of it.
@@ -104,7 +105,6 @@ enum gl_block_flag {
     GL_BLOCK_LISTED = 1,     /* on the partial list of its bin */
     GL_BLOCK_UNSWEPT = 2,    /* on the unswept list of its bin */
     GL_BLOCK_OVERFLOWED = 4, /* the mark stack was full: marked objects of it may be unscanned */
-    GL_BLOCK_DIRTY = 8,      /* memory of a free run: may be resident, and is not known to be zero */
     GL_BLOCK_ALL_DEAD = 16,  /* at the flip no object of it was reached */
     GL_BLOCK_BOUNDARY = 32   /* first or last block of a free run; arena lock */
 };
@@ -123,6 +123,7 @@ typedef struct gl_block {
     uint8_t kind;    /* gl_kind of a large object */
     uint8_t state;   /* state byte of a large object */
     uint8_t is_marked; /* large: mark bit */
+    uint8_t is_moved;  /* large: its pages came from elsewhere (gl_os_move) */
     uint32_t layout;   /* large, typed: number of its layout */
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */

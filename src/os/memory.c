@@ -57,6 +57,7 @@ static bool is_reserved;
 
 /* Test hook. */
 static volatile gl_word inject_nth, inject_for_ever, inject_count;
+static gl_os_move_fault move_fault;
 
 /* The first piece that ends at or after the address. */
 static size_t piece_at(uintptr_t address)
@@ -330,10 +331,63 @@ void gl_os_prefault(void *start, size_t bytes)
         gl_store_relaxed(&is_unknown, 1);
 }
 
-void gl_os_advise_huge(void *start, size_t bytes)
+static bool map_again(uintptr_t start, size_t bytes, bool may_be_mapped)
+{
+    long error;
+    bool is_ours = try_map(start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE, &error) ||
+                   (may_be_mapped && error == EEXIST);
+    if (!is_ours)
+        subtract_piece(start, start + bytes);
+    return is_ours;
+}
+
+/* For the tests: as if somebody else were faster, or memory short. */
+static bool lose(uintptr_t start, size_t bytes)
+{
+    unmap(start, bytes);
+    subtract_piece(start, start + bytes);
+    return false;
+}
+
+/* The kernel unmaps the target before it looks whether it can move, and the source afterwards; in
+ * between somebody else may map there. It refuses a range of more than one mapping. A reserved space
+ * stays as it is: there the kernel itself may place others in the gap. */
+gl_os_move_result gl_os_move(void *from, size_t bytes, void *to, size_t to_bytes)
+{
+    gl_debug(is_in_space(from, bytes), from);
+    gl_debug(is_in_space(to, to_bytes), to);
+    if (is_reserved || move_fault == GL_OS_MOVE_IS_REFUSED)
+        return GL_OS_MOVE_REFUSED;
+    gl_lock_acquire(&pieces_lock);
+    long r = move_fault == GL_OS_MOVE_LOSES_TARGET
+                 ? -ENOMEM
+                 : gl_syscall6(SYS_mremap, (long)from, (long)bytes, (long)to_bytes,
+                               MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+    bool is_moved = !gl_syscall_failed(r);
+    uintptr_t gap = is_moved ? (uintptr_t)from : (uintptr_t)to;
+    size_t gap_bytes = is_moved ? bytes : to_bytes;
+    bool is_ours = move_fault == GL_OS_MOVE_WORKS ? map_again(gap, gap_bytes, !is_moved)
+                                                  : lose(gap, gap_bytes);
+    gl_lock_release(&pieces_lock);
+    if (is_moved)
+        return is_ours ? GL_OS_MOVED : GL_OS_MOVED_LOST_SOURCE;
+    return is_ours ? GL_OS_MOVE_REFUSED : GL_OS_MOVE_LOST_TARGET;
+}
+
+bool gl_os_renew(void *start, size_t bytes)
+{
+    long error;
+    gl_debug(is_in_space(start, bytes), start);
+    return try_map((uintptr_t)start, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &error);
+}
+
+void gl_os_inject_move_fault(gl_os_move_fault fault) { move_fault = fault; }
+
+void gl_os_advise_huge(void *start, size_t bytes, bool is_wanted)
 {
     gl_debug(is_in_space(start, bytes), start);
-    gl_syscall3(SYS_madvise, (long)start, (long)bytes, MADV_HUGEPAGE);
+    gl_syscall3(SYS_madvise, (long)start, (long)bytes,
+                is_wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 bool gl_os_is_mapped(const void *p)

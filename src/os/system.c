@@ -26,6 +26,8 @@ static uint64_t clock_ns(clockid_t clock)
 
 uint64_t gl_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
+uint64_t gl_os_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
+
 uint64_t gl_os_cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 /* --- Control groups ---------------------------------------------------------------------------- */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Large objects: sizes, alignment, growing and shrinking in place, zeroing after dirty reuse. */
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "heap/arena.h"
 #include "heap/large.h"
+#include "heap/pages.h"
 #include "heap_fixture.h"
+#include "os/memory.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB };
 
@@ -152,6 +155,121 @@ START_TEST(test_resizing_at_random)
 }
 END_TEST
 
+/* ---- Moving pages --------------------------------------------------------------------------- */
+
+/* Buffers that grow by turns are in each other's way; small objects come between. */
+enum { N_GROWING = 4 };
+
+static const gl_kind growing_kinds[N_GROWING] = {GL_KIND_MALLOC, GL_KIND_SCANNED, GL_KIND_ATOMIC,
+                                                 GL_KIND_UNCOLLECTABLE};
+
+static void grow_by_turns(size_t step, size_t end)
+{
+    char *p[N_GROWING] = {NULL};
+    for (int k = 0; k < N_GROWING; k++) {
+        p[k] = allocate(30000, growing_kinds[k]);
+        fixture_fill(p[k], 30000, (uint64_t)k);
+    }
+    for (size_t bytes = 30000, next; bytes < end; bytes = next) {
+        next = bytes + step;
+        for (int k = 0; k < N_GROWING; k++) {
+            char *q = gl_heap_realloc(p[k], next, "realloc");
+            ck_assert_ptr_nonnull(q);
+            p[k] = q;
+            ck_assert(fixture_is_filled(q, bytes, (uint64_t)k));
+            ck_assert(!gl_kind_is_zeroed(growing_kinds[k]) || fixture_is_zero(q + bytes, step));
+            fixture_fill(q, next, (uint64_t)k);
+            allocate(20000, GL_KIND_MALLOC);
+        }
+        fixture_verify();
+    }
+    for (int k = 0; k < N_GROWING; k++) {
+        ck_assert(gl_heap_free(p[k], "free"));
+        ck_assert(!gl_large_free((uintptr_t)p[k]));
+    }
+    fixture_verify();
+}
+
+START_TEST(test_moving)
+{
+    gl_os_inject_move_fault((gl_os_move_fault)_i);
+    grow_by_turns(150000, 5 * MIB);
+    /* Addresses that were lost are holes, and nothing else. */
+    gl_arena_counts counts;
+    gl_arena_count(&counts);
+    bool may_lose = _i == GL_OS_MOVE_LOSES_SOURCE || _i == GL_OS_MOVE_LOSES_TARGET;
+    ck_assert(may_lose || counts.hole_blocks == 1);
+    gl_os_inject_move_fault(GL_OS_MOVE_WORKS);
+    grow_by_turns(150000, 5 * MIB);
+}
+END_TEST
+
+START_TEST(test_moving_while_memory_is_refused)
+{
+    char *p = allocate(MIB, GL_KIND_SCANNED);
+    fixture_fill(p, MIB, 1);
+    gl_os_inject_commit_failure((uint64_t)_i, false);
+    for (size_t bytes = MIB; bytes < 40 * MIB; bytes += 700 * KIB) {
+        char *q = gl_heap_realloc(p, bytes, "realloc");
+        p = q ? q : p;
+        ck_assert(fixture_is_filled(p, MIB, 1));
+        (void)gl_heap_alloc(50000, GL_KIND_MALLOC, false);
+        fixture_verify();
+    }
+}
+END_TEST
+
+/* 300 MiB by 64 KiB at a time, four times over: a move for each step would copy 1.4 TiB. */
+START_TEST(test_growth_is_not_quadratic)
+{
+    char *p[N_GROWING];
+    size_t n_moves = 0, moved_bytes = 0;
+    for (int k = 0; k < N_GROWING; k++) {
+        p[k] = allocate(64 * KIB, GL_KIND_MALLOC);
+    }
+    for (size_t bytes = 128 * KIB; bytes <= 300 * (size_t)MIB; bytes += 64 * KIB) {
+        for (int k = 0; k < N_GROWING; k++) {
+            char *q = gl_heap_realloc(p[k], bytes, "realloc");
+            ck_assert_ptr_nonnull(q);
+            n_moves += q != p[k];
+            moved_bytes += q != p[k] ? bytes : 0;
+            p[k] = q;
+            q[bytes - 1] = (char)k;
+        }
+    }
+    ck_assert_uint_le(n_moves, N_GROWING * 60);
+    ck_assert_uint_le(moved_bytes, 6 * N_GROWING * 300 * (size_t)MIB);
+    fixture_verify();
+}
+END_TEST
+
+/* Each object whose pages were moved is a mapping of its own; when it is gone, so is the mapping. */
+START_TEST(test_mappings_of_moved_objects_go)
+{
+    for (int round = 0; round < 300; round++) {
+        char *p = allocate(MIB + (size_t)round * 4096, GL_KIND_MALLOC);
+        char *stop = allocate(100 * KIB, GL_KIND_MALLOC);
+        memset(p, 1, MIB);
+        char *q = gl_heap_realloc(p, 3 * MIB, "realloc");
+        ck_assert_ptr_nonnull(q);
+        ck_assert(gl_heap_realloc(q, 2 * MIB, "realloc") == q);
+        ck_assert(gl_heap_free(q, "free"));
+        if (round % 2) {
+            ck_assert(gl_heap_free(stop, "free"));
+        }
+    }
+    FILE *maps = fopen("/proc/self/maps", "r");
+    ck_assert_ptr_nonnull(maps);
+    int c, n = 0;
+    while ((c = fgetc(maps)) != EOF) {
+        n += c == '\n';
+    }
+    fclose(maps);
+    ck_assert_int_lt(n, 150);
+    fixture_verify();
+}
+END_TEST
+
 START_TEST(test_layout_is_kept)
 {
     char *p = gl_heap_alloc_typed(MIB, 123);
@@ -169,6 +287,7 @@ START_TEST(test_layout_is_kept)
 }
 END_TEST
 
+/* A buffer that comes and goes all the time may stay; a second after the last time it goes back. */
 START_TEST(test_large_memory_goes_back)
 {
     gl_heap_counts counts;
@@ -179,8 +298,14 @@ START_TEST(test_large_memory_goes_back)
         }
         ck_assert(gl_heap_free(p, "free"));
         gl_heap_count(&counts);
-        ck_assert_uint_le(counts.free_retained_bytes, 32 * MIB);
+        ck_assert_uint_le(counts.free_retained_bytes, i == 0 ? 32 * MIB : 240 * MIB);
     }
+    for (int i = 0; i < 8; i++) {
+        gl_pages_advance_clock(1000000000);
+        gl_pages_poll();
+    }
+    gl_heap_count(&counts);
+    ck_assert_uint_eq(counts.free_retained_bytes, 0);
     ck_assert_uint_eq(counts.live_bytes, 0);
 }
 END_TEST
@@ -217,6 +342,10 @@ int main(void)
     tcase_add_test(t, test_moves_if_it_must);
     tcase_add_test(t, test_shrinks_in_place);
     tcase_add_loop_test(t, test_resizing_at_random, 1, 4);
+    tcase_add_loop_test(t, test_moving, GL_OS_MOVE_WORKS, GL_OS_MOVE_LOSES_TARGET + 1);
+    tcase_add_loop_test(t, test_moving_while_memory_is_refused, 1, 8);
+    tcase_add_test(t, test_growth_is_not_quadratic);
+    tcase_add_test(t, test_mappings_of_moved_objects_go);
     tcase_add_test(t, test_layout_is_kept);
     tcase_add_test(t, test_large_memory_goes_back);
     tcase_add_test(t, test_two_threads_free_one_object);

@@ -9,6 +9,7 @@
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/pages.h"
 #include "heap/size_class.h"
 #include "heap_fixture.h"
 
@@ -201,7 +202,13 @@ static void free_run_tail(void)
     gl_heap.blocks[b + gl_heap.blocks[b].run_blocks - 1].run_blocks++;
 }
 static void free_run_links(void) { gl_heap.blocks[free_run()].prev ^= 1; }
-static void free_run_dirt(void) { gl_heap.blocks[free_run()].flags ^= GL_BLOCK_DIRTY; }
+static void free_run_dirt(void)
+{
+    uint8_t *byte = gl_pages_of(free_run());
+    *byte = *byte == GL_PAGES_CLEAN ? GL_PAGES_DUE : GL_PAGES_CLEAN;
+}
+static void free_run_is_held(void) { *gl_pages_of(free_run()) = GL_PAGES_HELD; }
+static void held_block_is_free(void) { *gl_pages_of(block_of(large)) = GL_PAGES_CLEAN; }
 static void free_run_beside_another(void)
 {
     gl_heap.blocks[free_run() - 1].flags |= GL_BLOCK_BOUNDARY;
@@ -261,6 +268,8 @@ static const struct {
     FAULT(free_run_tail),
     FAULT(free_run_links),
     FAULT(free_run_dirt),
+    FAULT(free_run_is_held),
+    FAULT(held_block_is_free),
     FAULT(free_run_beside_another),
     FAULT(in_use_bytes),
     FAULT(used_bytes),

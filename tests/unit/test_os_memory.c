@@ -312,8 +312,91 @@ START_TEST(huge_page_advice_changes_no_content)
     char *p = space_of_any_size();
     ck_assert(gl_os_commit(p, 4 << 20));
     memset(p, 7, 4 << 20);
-    gl_os_advise_huge(p, 4 << 20);
+    gl_os_advise_huge(p, 4 << 20, true);
+    gl_os_advise_huge(p, 2 << 20, false);
     ck_assert(is_all(p, 4 << 20, 7));
+}
+END_TEST
+
+/* ---- Moving --------------------------------------------------------------------------------- */
+
+enum { MOVED = 4 << 20, ROOM = 6 << 20, FAR = 16 << 20 };
+
+static bool is_ours(const char *p)
+{
+    const gl_os_piece *pieces;
+    size_t n = gl_os_space_pieces(&pieces);
+    for (size_t i = 0; i < n; i++) {
+        if ((uintptr_t)p >= pieces[i].start && (uintptr_t)p < pieces[i].end)
+            return true;
+    }
+    return false;
+}
+
+/* Two committed ranges, full of 7 and of 9. */
+static char *two_ranges(void)
+{
+    char *p = space_of_any_size();
+    ck_assert(gl_os_commit(p, ROOM));
+    ck_assert(gl_os_commit(p + FAR, ROOM));
+    memset(p, 7, ROOM);
+    memset(p + FAR, 9, ROOM);
+    return p;
+}
+
+START_TEST(moved_pages_keep_their_content)
+{
+    char *p = two_ranges(), *q = p + FAR;
+    gl_os_move_result result = gl_os_move(p, MOVED, q, ROOM);
+    ck_assert(is_ours(p) && is_ours(p + MOVED) && is_ours(q) && is_ours(q + ROOM - 1));
+    ck_assert(is_all(p + MOVED, ROOM - MOVED, 7));
+    if (result == GL_OS_MOVE_REFUSED) { /* a reserved space */
+        ck_assert(is_all(p, MOVED, 7));
+        return;
+    }
+    ck_assert_int_eq(result, GL_OS_MOVED);
+    ck_assert(is_all(q, MOVED, 7));
+    ck_assert(is_all(q + MOVED, ROOM - MOVED, 0));
+    ck_assert(is_all(p, MOVED, 0));
+    memset(p, 3, MOVED);
+    ck_assert(is_all(q, MOVED, 7));
+    ck_assert(gl_os_renew(q, ROOM));
+    ck_assert(is_all(q, ROOM, 0));
+    memset(q, 4, ROOM);
+}
+END_TEST
+
+/* The kernel moves one mapping only. */
+START_TEST(a_refused_move_changes_nothing)
+{
+    char *p = two_ranges(), *q = p + FAR;
+    ck_assert_int_eq(madvise(p + MOVED / 2, MOVED, MADV_DONTDUMP), 0);
+    if (_i)
+        gl_os_inject_move_fault(GL_OS_MOVE_IS_REFUSED);
+    gl_os_move_result result = gl_os_move(p, MOVED, q, ROOM);
+    if (result == GL_OS_MOVED && !_i) /* Linux 6.17 can move several */
+        return;
+    ck_assert_int_eq(result, GL_OS_MOVE_REFUSED);
+    ck_assert(is_all(p, ROOM, 7));
+    ck_assert(is_ours(q) && is_ours(q + ROOM - 1));
+    memset(q, 1, ROOM);
+    ck_assert(is_all(p, ROOM, 7));
+}
+END_TEST
+
+START_TEST(what_a_move_loses_is_not_ours)
+{
+    char *p = two_ranges(), *q = p + FAR;
+    gl_os_inject_move_fault(_i ? GL_OS_MOVE_LOSES_TARGET : GL_OS_MOVE_LOSES_SOURCE);
+    gl_os_move_result result = gl_os_move(p, MOVED, q, ROOM);
+    if (result == GL_OS_MOVE_REFUSED) /* a reserved space */
+        return;
+    ck_assert_int_eq(result, _i ? GL_OS_MOVE_LOST_TARGET : GL_OS_MOVED_LOST_SOURCE);
+    ck_assert(is_all(_i ? p : q, MOVED, 7));
+    const char *lost = _i ? q : p;
+    ck_assert(!is_ours(lost) && !is_ours(lost + MOVED - 1));
+    ck_assert(!gl_os_is_mapped(lost));
+    ck_assert(is_ours(p + MOVED));
 }
 END_TEST
 
@@ -358,6 +441,9 @@ int main(int argc, char **argv)
     tcase_add_test(tests, refused_decommit_still_gives_the_pages_back);
     tcase_add_test(tests, mapped_or_not);
     tcase_add_test(tests, huge_page_advice_changes_no_content);
+    tcase_add_test(tests, moved_pages_keep_their_content);
+    tcase_add_loop_test(tests, a_refused_move_changes_nothing, 0, 2);
+    tcase_add_loop_test(tests, what_a_move_loses_is_not_ours, 0, 2);
     tcase_add_test(tests, tables_grow_and_keep_their_content);
     return unit_run(suite);
 }
