@@ -121,6 +121,17 @@ static void list_run(const gl_run *run, uint32_t size_class, run_slots *out)
     }
 }
 
+/* Slot by slot, in a small frame: what a thread had at that place of its stack when it ended would
+ * shine through the unused part of a large one, and keep garbage alive. */
+static void empty_run_locked(gl_run *run, uint32_t size_class)
+{
+    while (run->next < run->end) {
+        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, size_class), &run->next, 1);
+        run->next += gl_classes[size_class].bytes;
+    }
+    run->next = run->end = 0;
+}
+
 static void flush_magazine(uint32_t bin, gl_magazine *m)
 {
     gl_lock_acquire(&gl_bins[bin].lock);
@@ -142,10 +153,10 @@ void gl_cache_detach(void)
         }
     }
     for (uint32_t c = 1; c < GL_N_RUNS; c++) {
-        run_slots rest;
-        list_run(&cache->runs[c], c, &rest);
-        flush_magazine(gl_bin_of(GL_KIND_SCANNED, c), &rest.magazine);
-        cache->runs[c].next = cache->runs[c].end = 0;
+        uint32_t bin = gl_bin_of(GL_KIND_SCANNED, c);
+        gl_lock_acquire(&gl_bins[bin].lock);
+        empty_run_locked(&cache->runs[c], c);
+        gl_lock_release(&gl_bins[bin].lock);
     }
     gl_lock_acquire(&caches.lock);
     if (cache->prev) {
@@ -405,10 +416,7 @@ static void adopt(gl_cache *cache)
         m->count = 0;
     }
     for (uint32_t c = 1; c < GL_N_RUNS; c++) {
-        run_slots rest;
-        list_run(&cache->runs[c], c, &rest);
-        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, c), rest.slots, rest.magazine.count);
-        cache->runs[c].next = cache->runs[c].end = 0;
+        empty_run_locked(&cache->runs[c], c);
     }
 }
 

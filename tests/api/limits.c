@@ -49,9 +49,10 @@ START_TEST(heap_max_is_hard)
         gc_set_heap_max(64 * mib);
         ck_assert_uint_eq(gc_set_heap_max(64 * mib), 64 * mib);
         size_t bytes = allocate_until_full(sizes[i], &list, 100 * mib);
+        size_t old = gc_set_heap_max(SIZE_MAX); /* first: the checks themselves allocate */
+        ck_assert_uint_eq(old, 64 * mib);
         ck_assert_uint_ge(bytes, 40 * mib);
         ck_assert_uint_le(bytes, 64 * mib);
-        ck_assert_uint_eq(gc_set_heap_max(SIZE_MAX), 64 * mib);
         ck_assert_ptr_nonnull(gc_malloc(sizes[i])); /* the program goes on */
         free_list(list);
     }
@@ -74,9 +75,9 @@ START_TEST(freed_memory_is_there_after_a_failure)
     gc_set_heap_max(64 * mib);
     for (int i = 0; i < 5; i++) {
         void **list = NULL;
-        ck_assert_uint_ge(allocate_until_full(small && i % 2 ? 200 : 50000, &list, 100 * mib),
-                          40 * mib);
-        free_list(list);
+        size_t bytes = allocate_until_full(small && i % 2 ? 200 : 50000, &list, 100 * mib);
+        free_list(list); /* first: the check itself allocates */
+        ck_assert_uint_ge(bytes, 40 * mib);
         list = NULL;
         gc_collect();
     }
@@ -171,11 +172,12 @@ START_TEST(free_memory_goes_back_to_the_system)
     allocate_until_full(is_stressed() ? 20000 : 1000, &list, 64 * mib);
     free_list(list);
     gc_release_os_memory();
+    size_t more = gc_release_os_memory(); /* at once: the checks themselves may allocate */
     ck_assert_int_eq(gc_get_stats(&after), 0);
     ck_assert_uint_ge(after.returned_bytes, before.returned_bytes + 50 * mib);
     ck_assert_uint_le(after.retained_free_bytes, 2 * mib);
     ck_assert_uint_le(after.rss_bytes, before.rss_bytes + 16 * mib);
-    ck_assert_uint_eq(gc_release_os_memory(), 0); /* that was all */
+    ck_assert_uint_eq(more, 0); /* the first call gave all */
     ck_assert_ptr_nonnull(gc_malloc(64 * mib));
 }
 END_TEST
