@@ -58,6 +58,7 @@ struct gl_marker {
     uint64_t n_overflows;
     bool has_overflowed;         /* some block is flagged */
     bool prefetches_marks;       /* the mark bits are too many for the cache */
+    bool finds_new;              /* most of the last batch was not marked yet */
     uint8_t *marks;              /* the bitmap, or the lanes */
     uint32_t lane, lane_shift;   /* of 1 << lane_shift lanes */
     uint32_t patience;           /* batches until others are asked to help; 0: never */
