@@ -19,8 +19,7 @@
 
 enum {
     STACK_FIRST_BYTES = 128 * 1024,
-    STACK_KEEP_BYTES = 1024 * 1024,
-    MARKS_IN_CACHE_BYTES = 512 * 1024
+    STACK_KEEP_BYTES = 1024 * 1024
 };
 
 /* ---- The stack ------------------------------------------------------------------------------ */
@@ -259,8 +258,7 @@ static void mark_cached(uint32_t bin, const gl_magazine *magazine, void *arg)
 void gl_mark_prepare(gl_marker *m)
 {
     m->marks = (uint8_t *)gl_heap.mark_bits;
-    m->prefetches_marks =
-        (size_t)gl_arena_n_blocks() * GL_BITMAP_STRIDE * sizeof(uint64_t) > MARKS_IN_CACHE_BYTES;
+    m->prefetches_marks = false;
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         if (gl_heap.descs[block].granules) {
             prepare_block(block);

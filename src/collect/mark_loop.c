@@ -9,7 +9,7 @@
  *   pop      ids of objects -> spans of words, at most a cache line each
  *   scan     the words of these lines -> offsets of what lies in the arena; meanwhile one prefetch
  *            of a line of the next batch per line scanned, not all in a burst
- *   resolve  offsets -> mark byte, bit and id, by the block's descriptor; prefetch the mark byte
+ *   resolve  offsets -> mark byte, bit and id, by the block's descriptor
  *   mark     set the bit; keep the id on the stack if the bit is new, without a branch
  *
  * (Prefetching ahead of a mark stack: Boehm 2000; a queue in front of it: Cher, Hosking and Vitek
@@ -208,7 +208,9 @@ uint32_t gl_mark_resolve_portable(gl_marker *m, uint32_t n_offsets)
         }
         uint32_t object = gl_object_number(desc, (uint32_t)(offset & (GL_BLOCK_BYTES - 1)));
         uint64_t bit = gl_lane_bit(block * (GL_BITMAP_STRIDE * 64) + object, m->lane, m->lane_shift);
-        gl_prefetch_to_write(&m->marks[bit / 8]);
+        if (m->prefetches_marks) {
+            gl_prefetch_to_write(&m->marks[bit / 8]);
+        }
         m->bits[n] = bit;
         m->ids[n] = gl_id_of_small(block, object, desc, gl_bin_kind(desc.bin));
         n++;

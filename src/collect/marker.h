@@ -42,8 +42,7 @@ extern const uint64_t gl_mark_kind_flags[8] GL_HIDDEN;
  * there are such rows, at most `max`. Returns how many ids. */
 typedef uint32_t gl_mark_take_rows(const uint64_t *top, size_t max, uint64_t *spans);
 
-/* m->offsets[0..n) to m->bits and m->ids of small objects, with a prefetch of their mark bytes; large
- * objects are marked at once. Returns how many small ones. */
+/* m->offsets[0..n) to m->bits and m->ids of small objects; large ones are marked at once. Returns how many small ones. */
 typedef uint32_t gl_mark_resolve(gl_marker *m, uint32_t n);
 
 struct gl_marker {
@@ -57,7 +56,8 @@ struct gl_marker {
     size_t limit; /* test hook */
     uint64_t n_overflows;
     bool has_overflowed;         /* some block is flagged */
-    bool prefetches_marks;       /* the mark bits are too many for the cache */
+    bool prefetches_marks;       /* only with lanes: another processor may have the line. Without, the
+                                    mark loop keeps enough loads in flight by itself */
     bool finds_new;              /* most of the last batch was not marked yet */
     uint8_t *marks;              /* the bitmap, or the lanes */
     uint32_t lane, lane_shift;   /* of 1 << lane_shift lanes */
