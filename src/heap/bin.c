@@ -391,6 +391,9 @@ static void raise_own_batch(gl_bin *b, size_t batch, uint32_t owner)
     }
 }
 
+/* A bin of so few blocks has nothing to give back: its depot keeps what it gets. */
+enum { FEW_BLOCKS = 2 };
+
 bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner)
 {
     gl_bin *b = &gl_bins[bin];
@@ -408,7 +411,7 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t ow
 {
     gl_bin *b = &gl_bins[bin];
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
-    if (b->n_free > (uint64_t)b->n_blocks * info->n_objects / 4) {
+    if (b->n_blocks > FEW_BLOCKS && b->n_free > (uint64_t)b->n_blocks * info->n_objects / 4) {
         gl_bin_empty_depot_locked(bin);
         return false;
     }
