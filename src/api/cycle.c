@@ -170,7 +170,13 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
     add_ms(line, " flip ", report->flip_ns);
     gl_fmt_str(line, "), ");
     gl_fmt_dec(line, report->n_threads);
-    gl_fmt_str(line, report->n_threads == 1 ? " thread\n" : " threads\n");
+    gl_fmt_str(line, report->n_threads == 1 ? " thread" : " threads");
+    if (report->n_markers > 1) {
+        gl_fmt_str(line, ", ");
+        gl_fmt_dec(line, report->n_markers);
+        gl_fmt_str(line, " markers");
+    }
+    gl_fmt_str(line, "\n");
 }
 
 static void trace(const gl_cycle_report *report)

@@ -24,6 +24,7 @@ typedef struct gl_cycle_report {
     uint64_t stop_ns, roots_ns, mark_ns, flip_ns; /* phases of the pause */
     uint64_t pause_ns, duration_ns;
     size_t n_threads; /* stopped, with this one */
+    uint32_t n_markers;
     bool is_skipped;  /* given up: nothing was changed */
 } gl_cycle_report;
 

@@ -152,6 +152,7 @@ static void pause(const gl_stopped_thread *self, void *context)
     gl_mark_drain(m);
     r->uncollectable = gl_garbage_inspect(m);
     r->mark_ns = lap(c);
+    r->n_markers = gl_marker_n_markers(m);
 
     gl_flip(&c->flipped);
     gl_marker_trim(m);

@@ -95,6 +95,11 @@ uint64_t gl_marker_overflows(const gl_marker *m)
     return m->n_overflows;
 }
 
+uint32_t gl_marker_n_markers(const gl_marker *m)
+{
+    return m->n_markers;
+}
+
 /* Several markers may flag a block at once: all write the same. */
 void gl_marker_push(gl_marker *m, uint64_t id)
 {
@@ -259,6 +264,7 @@ void gl_mark_prepare(gl_marker *m)
 {
     m->marks = (uint8_t *)gl_heap.mark_bits;
     m->prefetches_marks = false;
+    m->n_markers = 1;
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         if (gl_heap.descs[block].granules) {
             prepare_block(block);

@@ -48,4 +48,7 @@ void gl_marker_limit_stack(gl_marker *marker, size_t n);
 
 uint64_t gl_marker_overflows(const gl_marker *marker);
 
+/* How many markers have worked in the collection under way, or in the last one. */
+uint32_t gl_marker_n_markers(const gl_marker *marker);
+
 #endif

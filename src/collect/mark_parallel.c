@@ -269,6 +269,7 @@ static void start_helpers(gl_marker *m, uint32_t n, uint32_t shift)
         use_lanes(h->marker, i + 1, shift);
         h->marker->limit = m->limit;
         h->is_running = gl_helper_start(&h->thread, h->stack, help, h->marker);
+        m->n_markers += h->is_running;
         parallel.n_helpers = i + 1;
     }
 }

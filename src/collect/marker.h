@@ -61,6 +61,7 @@ struct gl_marker {
     bool finds_new;              /* most of the last batch was not marked yet */
     uint8_t *marks;              /* the bitmap, or the lanes */
     uint32_t lane, lane_shift;   /* of 1 << lane_shift lanes */
+    uint32_t n_markers;          /* that took part in this collection */
     uint32_t patience;           /* batches until others are asked to help; 0: never */
     const volatile uint32_t *hungry; /* not 0: somebody waits for work */
     uint32_t n_spans[2];

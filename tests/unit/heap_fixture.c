@@ -159,9 +159,16 @@ gl_object fixture_find(const void *p)
 
 int fixture_run(TCase *tests)
 {
+    return fixture_run_all(&tests, 1);
+}
+
+int fixture_run_all(TCase *const cases[], size_t n)
+{
     Suite *suite = suite_create("gleaner");
-    tcase_set_timeout(tests, 120);
-    suite_add_tcase(suite, tests);
+    for (size_t i = 0; i < n; i++) {
+        tcase_set_timeout(cases[i], 120);
+        suite_add_tcase(suite, cases[i]);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int n_failed = srunner_ntests_failed(runner);

@@ -50,7 +50,8 @@ bool fixture_is_zero(const void *p, size_t bytes);
 
 gl_object fixture_find(const void *p); /* the test fails if there is none */
 
-/* Runs the one test case; returns the status for main(). */
+/* Runs the one test case, or all of several; returns the status for main(). */
 int fixture_run(TCase *tests);
+int fixture_run_all(TCase *const cases[], size_t n);
 
 #endif

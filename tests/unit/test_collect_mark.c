@@ -10,6 +10,7 @@
 #include "collect/mark.h"
 #include "heap/alloc.h"
 #include "heap_fixture.h"
+#include "os/helper.h"
 #include "os/memory.h"
 
 typedef struct node {
@@ -555,10 +556,56 @@ START_TEST(test_free_slots_look_marked)
 }
 END_TEST
 
-int main(void)
+/* ---- Markers --------------------------------------------------------------------------------- */
+
+/* The verifying library calls helpers after the first batch. A sandbox may refuse them. */
+START_TEST(test_helpers_take_part)
 {
-    TCase *t = tcase_create("mark");
-    tcase_add_checked_fixture(t, fixture_setup, NULL);
+    mark_from_pointer(make_tree(16));
+    ck_assert_uint_eq(n_marked(), (1u << 17) - 1);
+    ck_assert_uint_eq(gl_marker_n_markers(gl_cycle_marker()), gl_helper_is_allowed() ? 4 : 1);
+}
+END_TEST
+
+/* Again and again, with a graph in which every path can be shared. */
+START_TEST(test_helpers_lose_nothing)
+{
+    enum { ROUNDS = 60 };
+    node *tree = make_tree(13);
+    make_tree(10);
+    for (int round = 0; round < ROUNDS; round++) {
+        mark_from_pointer(tree);
+        ck_assert_uint_eq(n_marked(), (1u << 14) - 1);
+    }
+}
+END_TEST
+
+START_TEST(test_helpers_with_full_stacks)
+{
+    enum { WIDTH = 255, DEPTH = 200, LIMIT = 1000 };
+    void **array = make_array(WIDTH);
+    for (int level = 1; level < DEPTH; level++) {
+        void **next = make_array(WIDTH);
+        next[WIDTH - 1] = array;
+        ((node *)next[WIDTH / 2])->left = make_list(3);
+        array = next;
+    }
+    ck_assert(gl_cycle_prepare());
+    gl_marker_limit_stack(gl_cycle_marker(), LIMIT);
+    mark_from_pointer(array);
+    ck_assert_uint_eq(n_marked(), DEPTH * WIDTH + 1 + (DEPTH - 1) * 3);
+    ck_assert_uint_gt(gl_marker_overflows(gl_cycle_marker()), 0);
+}
+END_TEST
+
+static void setup_portable(void) { fixture_start("simd=portable:markers=1"); }
+static void setup_avx2(void) { fixture_start("simd=avx2:markers=1"); }
+static void setup_helpers(void) { fixture_start("markers=4:verify=1"); }
+
+static TCase *everything(const char *name, SFun setup)
+{
+    TCase *t = tcase_create(name);
+    tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, test_tree);
     tcase_add_test(t, test_long_list);
     tcase_add_test(t, test_cycles);
@@ -576,5 +623,20 @@ int main(void)
     tcase_add_loop_test(t, test_random_graphs, 1, 7);
     tcase_add_test(t, test_marking_single_objects);
     tcase_add_test(t, test_free_slots_look_marked);
-    return fixture_run(t);
+    return t;
+}
+
+int main(void)
+{
+    TCase *helpers = everything("helpers", setup_helpers);
+    tcase_add_test(helpers, test_helpers_take_part);
+    tcase_add_test(helpers, test_helpers_lose_nothing);
+    tcase_add_test(helpers, test_helpers_with_full_stacks);
+    TCase *const cases[] = {
+        everything("default", fixture_setup),
+        everything("portable", setup_portable),
+        everything("avx2", setup_avx2),
+        helpers,
+    };
+    return fixture_run_all(cases, sizeof cases / sizeof cases[0]);
 }
