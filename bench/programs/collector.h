@@ -60,6 +60,7 @@ static inline void collector_resume(void)
 
 #define GC_THREADS
 #include <gc.h>
+#include <stdlib.h>
 
 #define COLLECTOR_IS_MANUAL 0
 

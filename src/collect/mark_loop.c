@@ -298,6 +298,55 @@ void gl_mark_offsets(gl_marker *m, uint32_t n)
     mark(m, m->resolve(m, n));
 }
 
+/* ---- Chains --------------------------------------------------------------------------------- */
+
+/* Marks what the word refers to; the id of a small object that is new and must be scanned, or 0. */
+static inline uint64_t mark_word(gl_marker *m, uintptr_t word)
+{
+    uint64_t offset = word - gl_heap.base;
+    if (offset >= gl_heap.used_bytes) {
+        return 0;
+    }
+    uint64_t block = offset >> GL_BLOCK_SHIFT;
+    gl_desc desc = gl_heap.descs[block];
+    if (desc.granules == 0) {
+        if (desc.bin != GL_ROLE_FREE) {
+            gl_mark_large(m, (uint32_t)block);
+        }
+        return 0;
+    }
+    uint32_t object = gl_object_number(desc, (uint32_t)(offset & (GL_BLOCK_BYTES - 1)));
+    uint64_t bit = gl_lane_bit(block * (GL_BITMAP_STRIDE * 64) + object, m->lane, m->lane_shift);
+    if (seen_in(m->marks, bit / 8, 1u << m->lane_shift) >> (bit % 8) & 1) {
+        return 0;
+    }
+    m->marks[bit / 8] = (uint8_t)(m->marks[bit / 8] | 1u << (bit % 8));
+    uint64_t id = gl_id_of_small(block, object, desc, gl_bin_kind(desc.bin));
+    return id & GL_ID_LEAF ? 0 : id;
+}
+
+/* A list gives batches of one object, for which the four loops are a long way. This follows it word by
+ * word as long as each object leads to just one other; what else it meets goes on the stack. */
+__attribute__((no_sanitize("address", "thread"))) static void follow_chain(gl_marker *m, uint64_t span)
+{
+    while (span) {
+        const uintptr_t *first = (const uintptr_t *)gl_id_address(span);
+        uint64_t last_id = 0;
+        for (uint64_t i = span >> GL_ID_WORDS_SHIFT; i-- > 0;) {
+            uint64_t id = mark_word(m, first[i]);
+            if (id && last_id) {
+                gl_marker_push(m, last_id);
+            }
+            last_id = id ? id : last_id;
+        }
+        span = last_id;
+        if (span && (m->top > m->bottom || !is_span(span))) {
+            gl_marker_push(m, span);
+            span = 0;
+        }
+    }
+}
+
 /* ---- The loop ------------------------------------------------------------------------------- */
 
 static void look_around(gl_marker *m)
@@ -316,6 +365,10 @@ void gl_mark_loop(gl_marker *m)
     m->n_spans[0] = pop_batch(m, m->spans[0]);
     while (m->n_spans[current] > 0 || m->top > m->bottom) {
         unsigned next = 1 - current;
+        if (m->n_spans[current] == 1 && m->top == m->bottom) {
+            follow_chain(m, m->spans[current][0]);
+            m->n_spans[current] = 0;
+        }
         m->n_spans[next] = pop_batch(m, m->spans[next]);
         gl_filter_spans now = {m->spans[current], m->n_spans[current]};
         gl_filter_spans then = {m->spans[next], m->n_spans[next]};
