@@ -108,6 +108,14 @@ static uint64_t huge_from_bytes(void)
     return gl_control_scans_process() ? HUGE_PRELOADED_BYTES : HUGE_LINKED_BYTES;
 }
 
+/* Huge pages pay where the marker comes again. Where most of the heap dies at each collection they
+ * only cost what their first use costs, so what is advised from now on depends on the last one. */
+static void advise_by_survival(const gl_pacer_sample *s)
+{
+    bool survives = s->live_bytes >= s->before_bytes / 2;
+    gl_arena_set_huge_from(survives ? huge_from_bytes() : UINT64_MAX);
+}
+
 void gl_collect_init(void)
 {
     gl_arena_set_huge_from(huge_from_bytes());
@@ -305,6 +313,7 @@ void gl_control_finished(const gl_cycle_report *r)
     uint64_t trigger = gl_pacer_learn(&control.pacer, &sample);
     publish_trigger_locked(trigger);
     gl_lock_release(&control.lock);
+    advise_by_survival(&sample);
     /* The heap will grow to the trigger again: what lies beyond that goes back. */
     uint64_t growth = trigger > r->live_bytes ? trigger - r->live_bytes : 0;
     gl_arena_purge(growth < SIZE_MAX - gl_options.retain_bytes ? growth + gl_options.retain_bytes
