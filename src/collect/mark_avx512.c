@@ -89,6 +89,20 @@ AVX512 static inline row_constants constants_for(const gl_marker *m)
     return c;
 }
 
+/* Which of the bits are set already, by any marker. */
+AVX512 static inline __mmask8 row_seen(const gl_marker *m, __mmask8 which, __m512i bits,
+                                       const row_constants *c)
+{
+    __m512i words = _mm512_srli_epi64(bits, 6), seen = c->zero;
+    for (long long lane = 0; lane < 1LL << m->lane_shift; lane++) {
+        __m512i at = _mm512_xor_si512(words, _mm512_set1_epi64(lane));
+        seen = _mm512_or_si512(
+            seen, _mm512_mask_i64gather_epi64(c->zero, which, at, m->marks, sizeof(uint64_t)));
+    }
+    __m512i bit = _mm512_srlv_epi64(seen, _mm512_andnot_si512(c->word_mask, bits));
+    return _mm512_test_epi64_mask(bit, _mm512_set1_epi64(1));
+}
+
 AVX512 static inline void prefetch_marks(const gl_marker *m, __m512i bits)
 {
     _Alignas(64) uint64_t bytes[ROW];
@@ -98,10 +112,12 @@ AVX512 static inline void prefetch_marks(const gl_marker *m, __m512i bits)
     }
 }
 
+/* While most objects are marked already, these are sorted out here, eight at a time; the mark loop tests
+ * the rest again, for an object may come twice in a batch. */
 AVX512 static uint32_t resolve_avx512(gl_marker *m, uint32_t n_offsets)
 {
     const row_constants c = constants_for(m);
-    uint32_t n = 0;
+    uint32_t n = 0, n_small = 0;
     for (uint32_t i = 0; i < n_offsets; i += ROW) {
         uint32_t n_left = n_offsets - i;
         __mmask8 valid = n_left >= ROW ? 0xff : (__mmask8)((1u << n_left) - 1);
@@ -113,16 +129,24 @@ AVX512 static uint32_t resolve_avx512(gl_marker *m, uint32_t n_offsets)
         if (GL_UNLIKELY(small != valid)) {
             mark_large_ones(m, m->offsets + i, (uint32_t)(valid & ~small));
         }
+        n_small += (uint32_t)__builtin_popcount(small);
         __m512i objects = row_objects(offsets, descs, &c);
         __m512i bits = row_bits(blocks, objects, &c);
+        if (m->finds_old) {
+            small &= (__mmask8)~row_seen(m, small, bits, &c);
+            if (!small) {
+                continue;
+            }
+        }
         __m512i ids = row_ids(offsets, objects, descs, granules, &c);
         _mm512_storeu_si512(m->bits + n, _mm512_maskz_compress_epi64(small, bits));
         _mm512_storeu_si512(m->ids + n, _mm512_maskz_compress_epi64(small, ids));
         n += (uint32_t)__builtin_popcount(small);
-        if (m->prefetches_marks) {
+        if (m->prefetches_marks && !m->finds_old) {
             prefetch_marks(m, bits);
         }
     }
+    m->n_candidates = n_small;
     return n;
 }
 

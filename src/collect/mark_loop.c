@@ -215,6 +215,7 @@ uint32_t gl_mark_resolve_portable(gl_marker *m, uint32_t n_offsets)
         m->ids[n] = gl_id_of_small(block, object, desc, gl_bin_kind(desc.bin));
         n++;
     }
+    m->n_candidates = n;
     return n;
 }
 
@@ -261,7 +262,8 @@ static inline void mark_in(gl_marker *m, uint32_t n, uint32_t n_lanes, bool spar
         top += ~(seen >> shift | id >> 63) & 1;
     }
     size_t n_new = (size_t)(top - m->stack) - m->top;
-    m->finds_new = n_new * 4 >= (size_t)n * 3;
+    m->finds_new = n_new * 4 >= (size_t)m->n_candidates * 3;
+    m->finds_old = n_new * 4 < m->n_candidates;
     m->top += n_new;
 }
 
@@ -284,12 +286,12 @@ static void mark(gl_marker *m, uint32_t n)
         mark_without_room(m, n);
     } else if (m->lane_shift == 0) {
         mark_in(m, n, 1, false);
-    } else if (m->lane_shift == 1 && m->finds_new) {
+    } else if (m->lane_shift == 1 && (m->finds_new || m->n_candidates > n)) {
         mark_in(m, n, 2, false);
     } else if (m->lane_shift == 1) {
         mark_in(m, n, 2, true);
     } else {
-        mark_in(m, n, 1u << m->lane_shift, !m->finds_new);
+        mark_in(m, n, 1u << m->lane_shift, !m->finds_new && m->n_candidates == n);
     }
 }
 

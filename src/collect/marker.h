@@ -42,7 +42,8 @@ extern const uint64_t gl_mark_kind_flags[8] GL_HIDDEN;
  * there are such rows, at most `max`. Returns how many ids. */
 typedef uint32_t gl_mark_take_rows(const uint64_t *top, size_t max, uint64_t *spans);
 
-/* m->offsets[0..n) to m->bits and m->ids of small objects; large ones are marked at once. Returns how many small ones. */
+/* m->offsets[0..n) to m->bits and m->ids of small objects; large ones are marked at once. Returns how many
+ * small ones; some that are marked already may be left out. */
 typedef uint32_t gl_mark_resolve(gl_marker *m, uint32_t n);
 
 struct gl_marker {
@@ -58,7 +59,8 @@ struct gl_marker {
     bool has_overflowed;         /* some block is flagged */
     bool prefetches_marks;       /* only with lanes: another processor may have the line. Without, the
                                     mark loop keeps enough loads in flight by itself */
-    bool finds_new;              /* most of the last batch was not marked yet */
+    bool finds_new, finds_old;   /* most of the last batch was not marked yet; was marked already */
+    uint32_t n_candidates;       /* of this batch, before what is marked already was sorted out */
     uint8_t *marks;              /* the bitmap, or the lanes */
     uint32_t lane, lane_shift;   /* of 1 << lane_shift lanes */
     uint32_t n_markers;          /* that took part in this collection */

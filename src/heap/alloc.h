@@ -40,6 +40,7 @@ typedef struct gl_run {
 typedef struct gl_cache {
     struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
     int tid;                      /* of the owner; for messages */
+    uint32_t number;              /* from 1; passes on with the cache when a thread has ended */
     gl_run runs[GL_N_RUNS]; /* by size class */
     gl_magazine magazines[GL_N_BINS];
 } gl_cache;

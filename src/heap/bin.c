@@ -179,12 +179,14 @@ static uint32_t extract(uint32_t block, uintptr_t *end, uint32_t n)
     return n - n_left;
 }
 
-/* Of the first partial blocks the owner's own, or else nobody's; 0 if all are of others. */
-static uint32_t own_partial(const gl_bin *b, uint32_t owner)
+/* Of the first partial blocks the owner's own, or else nobody's; 0 if all are of others. These take from
+ * the front, so `other` is the one farthest from it. */
+static uint32_t own_partial(const gl_bin *b, uint32_t owner, uint32_t *other)
 {
     enum { LOOK_AT = 8 };
     uint32_t block = b->partial, unowned = 0;
     for (int i = 0; block && i < LOOK_AT; i++, block = gl_heap.blocks[block].next) {
+        *other = block;
         if (gl_heap.blocks[block].owner == owner) {
             return block;
         }
@@ -209,11 +211,12 @@ static uint32_t choose_block(uint32_t bin, uint32_t owner)
     while (!b->partial && b->unswept) {
         gl_bin_sweep_block_locked(b->unswept);
     }
-    uint32_t block = own_partial(b, owner);
-    if (!block && (!b->partial || is_fresh_worth_it(bin))) {
+    uint32_t other = 0;
+    uint32_t block = own_partial(b, owner, &other);
+    if (!block && (!other || is_fresh_worth_it(bin))) {
         block = make_block(bin);
     }
-    return block ? block : b->partial;
+    return block ? block : other;
 }
 
 /* A block with free slots: a partial one, a swept one, a fresh one. 0: no memory. */
@@ -377,8 +380,8 @@ static uint32_t depot_limit(const gl_class_info *info)
     return n < GL_DEPOT_BATCHES ? n : GL_DEPOT_BATCHES;
 }
 
-/* Brings the topmost batch of the owner to the top, if it has one. */
-static void raise_own_batch(gl_bin *b, size_t batch, uint32_t owner)
+/* Brings the topmost batch of the owner to the top; false if it has none. */
+static bool raise_own_batch(gl_bin *b, size_t batch, uint32_t owner)
 {
     uint32_t top = b->n_batches - 1;
     for (uint32_t i = b->n_batches; i-- > 0;) {
@@ -386,13 +389,17 @@ static void raise_own_batch(gl_bin *b, size_t batch, uint32_t owner)
             uintptr_t *own = b->batches[i];
             b->batches[i] = b->batches[top];
             b->batches[top] = own;
-            return;
+            return true;
         }
     }
+    return false;
 }
 
-/* A bin of so few blocks has nothing to give back: its depot keeps what it gets. */
-enum { FEW_BLOCKS = 2 };
+enum {
+    FEW_BLOCKS = 2, /* such a bin has nothing to give back: its depot keeps what it gets */
+    FEW_BATCHES = 4 /* so many are left to their owner: more means that one thread frees what another
+                       allocates */
+};
 
 bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner)
 {
@@ -402,7 +409,9 @@ bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner)
     }
     size_t n = gl_classes[gl_bin_class(bin)].batch;
     b->idle_ticks = 0;
-    raise_own_batch(b, n, owner);
+    if (!raise_own_batch(b, n, owner) && b->n_batches < FEW_BATCHES) {
+        return false;
+    }
     memcpy(out, b->batches[--b->n_batches], n * sizeof *out);
     return true;
 }
@@ -429,6 +438,16 @@ bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t ow
     (*place)[info->batch] = owner;
     b->n_batches++;
     return true;
+}
+
+void gl_bin_return_batches_locked(uint32_t bin, uint32_t owner)
+{
+    gl_bin *b = &gl_bins[bin];
+    size_t batch = gl_classes[gl_bin_class(bin)].batch;
+    while (b->n_batches > 0 && raise_own_batch(b, batch, owner)) {
+        b->n_batches--;
+        gl_bin_put_locked(bin, b->batches[b->n_batches], (uint32_t)batch);
+    }
 }
 
 void gl_bin_empty_depot_locked(uint32_t bin)

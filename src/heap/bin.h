@@ -2,7 +2,7 @@
 /*
  * heap/bin.h - the blocks of one size class and kind, and the free slots in them.
  *
- * OWNER. Whoever takes slots gives the number of its thread (0: nobody's). Threads get slots of
+ * OWNER. Whoever takes slots gives the number of its cache (0: none). Threads get slots of
  * different blocks as far as there are, and their own batches back from the depot: objects of two
  * threads in one cache line, or their state bytes, cost more than everything else here.
  *
@@ -57,6 +57,9 @@ void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n);
  * slots that the depot would do no good there: it would only keep blocks from becoming whole. */
 bool gl_bin_try_withdraw_locked(uint32_t bin, uintptr_t *out, uint32_t owner);
 bool gl_bin_try_deposit_locked(uint32_t bin, const uintptr_t *slots, uint32_t owner);
+
+/* Empties the depot of what one owner brought: its slots become free in their blocks. */
+void gl_bin_return_batches_locked(uint32_t bin, uint32_t owner);
 
 /* Empties the depot into the blocks. */
 void gl_bin_empty_depot_locked(uint32_t bin);

@@ -26,6 +26,7 @@ static struct {
     gl_cache *all;   /* in use */
     gl_cache *spare; /* of threads that ended, with their magazines' memory */
     pthread_key_t key;
+    uint32_t n_made;
     bool is_bypassed;
     bool has_forked;  /* this process is the child of a fork */
     size_t n_adopted; /* caches of threads that stayed behind */
@@ -59,6 +60,9 @@ static gl_cache *new_cache(void)
         caches.spare = cache->next;
     } else {
         cache = gl_meta_alloc(sizeof *cache);
+        if (cache) {
+            cache->number = ++caches.n_made;
+        }
     }
     if (cache) {
         cache->tid = gl_threads_tid();
@@ -132,11 +136,12 @@ static void empty_run_locked(gl_run *run, uint32_t size_class)
     run->next = run->end = 0;
 }
 
-static void flush_magazine(uint32_t bin, gl_magazine *m)
+static void flush_magazine(uint32_t bin, gl_magazine *m, uint32_t owner)
 {
     gl_lock_acquire(&gl_bins[bin].lock);
     gl_bin_put_locked(bin, m->slots, m->count);
     m->count = 0;
+    gl_bin_return_batches_locked(bin, owner);
     gl_lock_release(&gl_bins[bin].lock);
 }
 
@@ -149,7 +154,7 @@ void gl_cache_detach(void)
     gl_self = &no_cache;
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
         if (cache->magazines[bin].count) {
-            flush_magazine(bin, &cache->magazines[bin]);
+            flush_magazine(bin, &cache->magazines[bin], cache->number);
         }
     }
     for (uint32_t c = 1; c < GL_N_RUNS; c++) {
@@ -288,7 +293,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
     gl_cache *cache = own_cache();
     gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
     gl_run *run = cache ? run_of(cache, bin) : NULL;
-    uint32_t owner = cache ? (uint32_t)cache->tid : 0;
+    uint32_t owner = cache ? cache->number : 0;
     uintptr_t slot = run && m->count == 0 ? take_from_run(run, bin, owner) : 0;
     if (slot) {
         pass_time();
@@ -331,7 +336,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
     if (m && m->count >= m->capacity) {
         grow_locked(m, &gl_classes[gl_bin_class(bin)]);
         if (m->capacity > 0 && m->count >= m->capacity) {
-            flush_locked(bin, m, (uint32_t)cache->tid);
+            flush_locked(bin, m, cache->number);
         }
     }
     if (m && m->capacity > 0) {

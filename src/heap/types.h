@@ -127,7 +127,7 @@ typedef struct gl_block {
     uint32_t layout;   /* large, typed: number of its layout */
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
-    uint32_t owner;     /* small: the thread that took slots here last; 0: nobody. A hint */
+    uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
     uint32_t spare[3];
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
@@ -151,7 +151,7 @@ enum gl_state {
 
 /* The one heap. Writer of the addresses: gl_heap_init(), once. */
 typedef struct gl_heap_state {
-    uintptr_t base;         /* of the arena; block 0 begins here */
+    _Alignas(64) uintptr_t base;         /* of the arena; block 0 begins here */
     volatile gl_word used_bytes; /* arena in use so far: committed, with tables behind it; grows */
     gl_desc *descs;
     gl_block *blocks;
@@ -159,7 +159,8 @@ typedef struct gl_heap_state {
     uint8_t *state;
     uintptr_t state_origin;      /* state - base / 16: the state byte of p is at state_origin + p / 16 */
     size_t max_bytes;            /* of the arena */
-    volatile gl_word in_use_bytes;     /* see the equations; bytes in caches count as in use */
+    /* Written by every slow path: not in the line above, which every malloc and free reads. */
+    _Alignas(64) volatile gl_word in_use_bytes; /* see the equations; bytes in caches count as in use */
     volatile gl_word trigger_bytes;    /* in_use_bytes beyond which a collection is due */
     volatile gl_word allocated_bytes;  /* ever handed out to caches, or as large objects */
     volatile gl_word allocated_slots;  /* the same in objects */
