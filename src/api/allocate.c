@@ -46,10 +46,10 @@ static inline void zero_tiny(char *p, size_t bytes)
     }
 }
 
-_Static_assert((int)TINY_MAX == (int)GL_RUN_MAX, "tiny objects come from runs");
+_Static_assert((int)TINY_MAX == (int)GL_STRIP_MAX, "tiny objects come from strips");
 
-/* When the run has ended: what was freed, or a refill. */
-static __attribute__((noinline)) void *allocate_without_run(size_t size)
+/* When the strip has ended: what was freed, or a refill. */
+static __attribute__((noinline)) void *allocate_without_strip(size_t size)
 {
     if (size <= TINY_MAX) {
         size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
@@ -72,7 +72,7 @@ static inline void *allocate_scanned(size_t size)
             return p;
         }
     }
-    return allocate_without_run(size);
+    return allocate_without_strip(size);
 }
 
 void *gc_malloc(size_t size)

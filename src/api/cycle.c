@@ -14,7 +14,7 @@
  *
  * (in one line): number of the collection, what was collected, why; bytes in use before and after;
  * objects reclaimed of those that were there; how long the world was stopped, and for what; the
- * threads that were stopped, with the one that collected.
+ * threads that were stopped, with the one that collected. With several markers, their number follows.
  */
 #include <errno.h>
 

@@ -20,12 +20,16 @@
 #include "collect/layout.h"
 #include "collect/marker.h"
 #include "heap/large.h"
+#include "os/memory.h"
+#include "os/regions.h"
 
 enum {
     WORDS_PER_SPAN = 8,
     SLICE_WORDS = 256, /* larger objects are scanned 2 KiB at a time */
     SLICE_SPANS = SLICE_WORDS / WORDS_PER_SPAN + 1,
     TYPED_SPANS = 64,
+    PIECE_BYTES = 16 * 1024,
+    SPARSE_FROM_BYTES = 4 << 20,
     WORDS_MASK = 0xfff,
     ROW = 8
 };
@@ -110,6 +114,29 @@ static void scan_typed(gl_marker *m, uint64_t id)
     }
 }
 
+static void push_pieces(uintptr_t start, uintptr_t end, void *marker)
+{
+    gl_marker *m = marker;
+    while (start < end) {
+        uintptr_t bytes = end - start < PIECE_BYTES ? end - start : PIECE_BYTES;
+        m->stack[m->top++] = start | (uint64_t)(bytes / sizeof(uintptr_t)) << GL_ID_WORDS_SHIFT;
+        start += bytes;
+    }
+}
+
+/* Of a very large object only the pages that have content are read: a table that is used here and there
+ * stays as it is, and a page that was never touched gets no page table. Its pieces can be shared, too.
+ * False: there is no room on the stack for so many. */
+static bool try_push_present(gl_marker *m, uintptr_t start, uintptr_t end)
+{
+    if (end - start < SPARSE_FROM_BYTES ||
+        !gl_marker_ensure_room(m, (end - start) / gl_os_page_bytes)) {
+        return false;
+    }
+    gl_regions_present(start, end, true, push_pieces, m);
+    return true;
+}
+
 static uint32_t pop_special(gl_marker *m, uint64_t *spans, uint32_t n, uint64_t id)
 {
     if (id & GL_ID_TYPED) {
@@ -118,6 +145,9 @@ static uint32_t pop_special(gl_marker *m, uint64_t *spans, uint32_t n, uint64_t 
     }
     uint32_t head = gl_large_head(gl_id_block(id));
     uintptr_t end = gl_block_start(head) + gl_heap.blocks[head].large_bytes;
+    if (gl_id_address(id) == gl_block_start(head) && try_push_present(m, gl_id_address(id), end)) {
+        return n;
+    }
     return add_slice(m, spans, n, id, (end - gl_id_address(id)) / sizeof(uintptr_t));
 }
 

@@ -55,6 +55,7 @@ static struct {
     segment pool[POOL_SEGMENTS];
     uint32_t n_helpers;           /* started; 0: one marker alone */
     helping helpers[GL_MARK_MAX_LANES - 1];
+    uint64_t saved_signals;
     uint8_t *lanes;               /* meta memory, kept */
     size_t lanes_bytes;
 } parallel = {.lock = GL_LOCK_INIT(GL_RANK_OS)};
@@ -264,6 +265,8 @@ static void start_helpers(gl_marker *m, uint32_t n, uint32_t shift)
     gl_store32_relaxed(&parallel.n_hungry, 0);
     gl_lock_ignore_ranks(true);
     use_lanes(m, 0, shift);
+    m->n_markers = 1;
+    gl_helpers_begin(&parallel.saved_signals);
     for (uint32_t i = 0; i < n && ensure_helper(i); i++) {
         helping *h = &parallel.helpers[i];
         use_lanes(h->marker, i + 1, shift);
@@ -303,10 +306,12 @@ static void dismiss_helpers(gl_marker *m)
         gl_marker_trim(h->marker);
     }
     parallel.n_helpers = 0;
+    gl_helpers_end(&parallel.saved_signals);
     gl_lock_ignore_ranks(false);
     join_bitmap(m->lane_shift);
     m->marks = (uint8_t *)gl_heap.mark_bits;
     m->lane = m->lane_shift = 0;
+    m->prefetches_marks = false;
 }
 
 void gl_mark_with_helpers(gl_marker *m)

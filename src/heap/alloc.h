@@ -31,17 +31,17 @@ typedef struct gl_magazine {
 
 /* Slots that lie in a row, all free, all zero: allocation by moving a pointer. Bins of small zeroed
  * objects have them beside the magazine, in which what is freed goes (Immix: Blackburn and McKinley
- * 2008, whose runs are lines; ours are what the bitmap has). */
-typedef struct gl_run {
+ * 2008, whose rows are lines; ours are what the bitmap has). */
+typedef struct gl_strip {
     uintptr_t next, end; /* next == end: empty */
-} gl_run;
+} gl_strip;
 
 /* The allocation cache of a thread. Writer: the thread; with the world stopped, the collector. */
 typedef struct gl_cache {
     struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
     int tid;                      /* of the owner; for messages */
     uint32_t number;              /* from 1; passes on with the cache when a thread has ended */
-    gl_run runs[GL_N_RUNS]; /* by size class */
+    gl_strip strips[GL_N_STRIPS]; /* by size class */
     gl_magazine magazines[GL_N_BINS];
 } gl_cache;
 
@@ -88,16 +88,16 @@ static inline void *gl_try_pop(uint32_t bin)
     return (void *)p;
 }
 
-/* A zeroed slot of the run of this size class, of GL_KIND_SCANNED; NULL if the run is empty. Stopped in
- * the middle, it is like a pop: the slot has left the run, and a register holds it. */
+/* A zeroed slot of the strip of this size class, of GL_KIND_SCANNED; NULL if the strip is empty. Stopped in
+ * the middle, it is like a pop: the slot has left the strip, and a register holds it. */
 static inline void *gl_try_bump(uint32_t size_class, size_t bytes)
 {
-    gl_run *run = &gl_self->runs[size_class];
-    uintptr_t p = run->next;
-    if (GL_UNLIKELY(p == run->end)) {
+    gl_strip *strip = &gl_self->strips[size_class];
+    uintptr_t p = strip->next;
+    if (GL_UNLIKELY(p == strip->end)) {
         return NULL;
     }
-    run->next = p + bytes;
+    strip->next = p + bytes;
     gl_signal_fence();
     *gl_state_of(p) = GL_STATE_ALLOCATED;
     __asm__ __volatile__("" : : "r"(p) : "memory");

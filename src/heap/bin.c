@@ -288,7 +288,7 @@ static void clear_row(uint64_t *bits, uint32_t from, uint32_t n)
     }
 }
 
-bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
+bool gl_bin_take_strip_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
                             uintptr_t *end)
 {
     enum { SHORTEST = 8 };

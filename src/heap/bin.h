@@ -47,7 +47,7 @@ uint32_t gl_bin_take_locked(uint32_t bin, uintptr_t *out, uint32_t n, uint32_t o
 
 /* Takes a row of free slots of at most `max_bytes`, if the block that is next has one of some length:
  * then [*start, *end) is the caller's. False: it has not, or memory is short. */
-bool gl_bin_take_run_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
+bool gl_bin_take_strip_locked(uint32_t bin, size_t max_bytes, uint32_t owner, uintptr_t *start,
                             uintptr_t *end);
 
 /* Makes slots free in their blocks; blocks that are free altogether go back to the arena. */

@@ -106,18 +106,18 @@ static gl_cache *own_cache(void)
     return cache;
 }
 
-/* What is left of a run, as a magazine would hold it. Read once: its owner may be at it. */
-typedef struct run_slots {
+/* What is left of a strip, as a magazine would hold it. Read once: its owner may be at it. */
+typedef struct strip_slots {
     gl_magazine magazine;
-    uintptr_t slots[GL_RUN_BYTES / GL_GRANULE_BYTES];
-} run_slots;
+    uintptr_t slots[GL_STRIP_BYTES / GL_GRANULE_BYTES];
+} strip_slots;
 
-static void list_run(const gl_run *run, uint32_t size_class, run_slots *out)
+static void list_strip(const gl_strip *strip, uint32_t size_class, strip_slots *out)
 {
-    uintptr_t next = gl_load_relaxed((const volatile gl_word *)&run->next);
-    uintptr_t end = gl_load_relaxed((const volatile gl_word *)&run->end);
-    out->magazine = (gl_magazine){0, GL_RUN_BYTES / GL_GRANULE_BYTES, out->slots};
-    if (end - next > GL_RUN_BYTES) {
+    uintptr_t next = gl_load_relaxed((const volatile gl_word *)&strip->next);
+    uintptr_t end = gl_load_relaxed((const volatile gl_word *)&strip->end);
+    out->magazine = (gl_magazine){0, GL_STRIP_BYTES / GL_GRANULE_BYTES, out->slots};
+    if (end - next > GL_STRIP_BYTES) {
         return;
     }
     for (; next < end; next += gl_classes[size_class].bytes) {
@@ -127,13 +127,13 @@ static void list_run(const gl_run *run, uint32_t size_class, run_slots *out)
 
 /* Slot by slot, in a small frame: what a thread had at that place of its stack when it ended would
  * shine through the unused part of a large one, and keep garbage alive. */
-static void empty_run_locked(gl_run *run, uint32_t size_class)
+static void empty_strip_locked(gl_strip *strip, uint32_t size_class)
 {
-    while (run->next < run->end) {
-        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, size_class), &run->next, 1);
-        run->next += gl_classes[size_class].bytes;
+    while (strip->next < strip->end) {
+        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, size_class), &strip->next, 1);
+        strip->next += gl_classes[size_class].bytes;
     }
-    run->next = run->end = 0;
+    strip->next = strip->end = 0;
 }
 
 static void flush_magazine(uint32_t bin, gl_magazine *m, uint32_t owner)
@@ -157,10 +157,10 @@ void gl_cache_detach(void)
             flush_magazine(bin, &cache->magazines[bin], cache->number);
         }
     }
-    for (uint32_t c = 1; c < GL_N_RUNS; c++) {
+    for (uint32_t c = 1; c < GL_N_STRIPS; c++) {
         uint32_t bin = gl_bin_of(GL_KIND_SCANNED, c);
         gl_lock_acquire(&gl_bins[bin].lock);
-        empty_run_locked(&cache->runs[c], c);
+        empty_strip_locked(&cache->strips[c], c);
         gl_lock_release(&gl_bins[bin].lock);
     }
     gl_lock_acquire(&caches.lock);
@@ -250,41 +250,41 @@ static void refill_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
     m->count = gl_bin_take_locked(bin, m->slots, half < info->batch ? half : info->batch, owner);
 }
 
-static gl_run *run_of(gl_cache *cache, uint32_t bin)
+static gl_strip *strip_of(gl_cache *cache, uint32_t bin)
 {
-    return gl_bin_kind(bin) == GL_KIND_SCANNED && gl_bin_class(bin) < GL_N_RUNS
-               ? &cache->runs[gl_bin_class(bin)]
+    return gl_bin_kind(bin) == GL_KIND_SCANNED && gl_bin_class(bin) < GL_N_STRIPS
+               ? &cache->strips[gl_bin_class(bin)]
                : NULL;
 }
 
-static bool try_refill_run(gl_run *run, uint32_t bin, uint32_t owner)
+static bool try_refill_strip(gl_strip *strip, uint32_t bin, uint32_t owner)
 {
     uintptr_t start = 0, end = 0;
     gl_lock_acquire(&gl_bins[bin].lock);
-    bool has_run = gl_bin_take_run_locked(bin, GL_RUN_BYTES, owner, &start, &end);
-    if (has_run) {
-        run->end = end;
+    bool has_strip = gl_bin_take_strip_locked(bin, GL_STRIP_BYTES, owner, &start, &end);
+    if (has_strip) {
+        strip->end = end;
         gl_signal_fence();
-        run->next = start;
+        strip->next = start;
     }
     gl_lock_release(&gl_bins[bin].lock);
     /* Not under the lock, whose release would wait for all these stores. A collection in between finds
-     * a run like any other. */
+     * a strip like any other. */
     memset((void *)start, 0, end - start);
-    for (uintptr_t line = end; line < end + GL_RUN_BYTES; line += 64) {
+    for (uintptr_t line = end; line < end + GL_STRIP_BYTES; line += 64) {
         gl_prefetch_to_write((const void *)line);
     }
-    return has_run;
+    return has_strip;
 }
 
-/* A slot of the run, which is replaced if it has ended; 0: the bin has no row of free slots. */
-static uintptr_t take_from_run(gl_run *run, uint32_t bin, uint32_t owner)
+/* A slot of the strip, which is replaced if it has ended; 0: the bin has no row of free slots. */
+static uintptr_t take_from_strip(gl_strip *strip, uint32_t bin, uint32_t owner)
 {
-    if (run->next == run->end && !try_refill_run(run, bin, owner)) {
+    if (strip->next == strip->end && !try_refill_strip(strip, bin, owner)) {
         return 0;
     }
-    uintptr_t slot = run->next;
-    run->next = slot + gl_classes[gl_bin_class(bin)].bytes;
+    uintptr_t slot = strip->next;
+    strip->next = slot + gl_classes[gl_bin_class(bin)].bytes;
     return slot;
 }
 
@@ -292,9 +292,9 @@ uintptr_t gl_cache_take_slow(uint32_t bin)
 {
     gl_cache *cache = own_cache();
     gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
-    gl_run *run = cache ? run_of(cache, bin) : NULL;
+    gl_strip *strip = cache ? strip_of(cache, bin) : NULL;
     uint32_t owner = cache ? cache->number : 0;
-    uintptr_t slot = run && m->count == 0 ? take_from_run(run, bin, owner) : 0;
+    uintptr_t slot = strip && m->count == 0 ? take_from_strip(strip, bin, owner) : 0;
     if (slot) {
         pass_time();
         return slot;
@@ -360,9 +360,9 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
                 fn(bin, &c->magazines[bin], arg);
             }
         }
-        for (uint32_t r = 1; r < GL_N_RUNS; r++) {
-            run_slots rest;
-            list_run(&c->runs[r], r, &rest);
+        for (uint32_t r = 1; r < GL_N_STRIPS; r++) {
+            strip_slots rest;
+            list_strip(&c->strips[r], r, &rest);
             if (rest.magazine.count) {
                 fn(gl_bin_of(GL_KIND_SCANNED, r), &rest.magazine, arg);
             }
@@ -420,8 +420,8 @@ static void adopt(gl_cache *cache)
         }
         m->count = 0;
     }
-    for (uint32_t c = 1; c < GL_N_RUNS; c++) {
-        empty_run_locked(&cache->runs[c], c);
+    for (uint32_t c = 1; c < GL_N_STRIPS; c++) {
+        empty_strip_locked(&cache->strips[c], c);
     }
 }
 

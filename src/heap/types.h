@@ -64,9 +64,9 @@ enum {
     GL_SLACK_ABOVE = 128,
     GL_SMALL_MAX = 21839, /* the largest request that a size class serves */
     GL_N_STATE_FLAGS = 8,
-    GL_RUN_MAX = 128,    /* the largest objects that are allocated from runs */
-    GL_N_RUNS = GL_RUN_MAX / GL_GRANULE_BYTES + 1, /* these classes are multiples of a granule */
-    GL_RUN_BYTES = 4096  /* the longest run */
+    GL_STRIP_MAX = 128,    /* the largest objects that are allocated from strips */
+    GL_N_STRIPS = GL_STRIP_MAX / GL_GRANULE_BYTES + 1, /* these classes are multiples of a granule */
+    GL_STRIP_BYTES = 4096  /* the longest strip */
 };
 
 /* What an object's memory means to the collector. Kind 0 is no kind: bins 0 to 63 are the roles. */

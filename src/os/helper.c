@@ -124,17 +124,25 @@ static long clone_helper(unsigned long flags, char *stack_top, gl_helper *helper
 #endif
 }
 
+void gl_helpers_begin(uint64_t *saved)
+{
+    uint64_t all = ~(uint64_t)0;
+    gl_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)saved, KERNEL_SIGSET_BYTES);
+}
+
+void gl_helpers_end(const uint64_t *saved)
+{
+    gl_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)saved, 0, KERNEL_SIGSET_BYTES);
+}
+
 bool gl_helper_start(gl_helper *helper, void *stack, void (*fn)(void *arg), void *arg)
 {
     static const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
                                        CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |
                                        CLONE_CHILD_CLEARTID;
-    uint64_t all = ~(uint64_t)0, old;
     helper->fn = fn;
     helper->arg = arg;
-    gl_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KERNEL_SIGSET_BYTES);
     long tid = clone_helper(flags, (char *)stack + GL_HELPER_STACK_BYTES, helper);
-    gl_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET_BYTES);
     if (gl_syscall_failed(tid)) {
         helper->tid = 0;
     }

@@ -8,7 +8,9 @@
  * thread-local storage of its maker. So the function must not use thread-local variables, errno, or
  * anything of the C library but memory functions, and its maker must wait for it.
  *
- * It runs with all signals blocked.
+ * Helpers run with all signals blocked, and so does their maker from gl_helpers_begin() to
+ * gl_helpers_end(): a signal handler that forks would leave the child waiting for helpers that it does
+ * not have.
  */
 #ifndef GL_OS_HELPER_H
 #define GL_OS_HELPER_H
@@ -31,6 +33,10 @@ bool gl_helper_is_allowed(void);
 
 /* Processors that the calling thread may run on; at least 1. */
 unsigned gl_helper_count_processors(void);
+
+/* Around the life of all helpers; `saved` keeps the caller's signal mask. */
+void gl_helpers_begin(uint64_t *saved);
+void gl_helpers_end(const uint64_t *saved);
 
 /* Runs fn(arg) beside the caller, on a stack of GL_HELPER_STACK_BYTES, aligned to 16. `helper` must
  * live until the join. False: the system refuses, and nothing runs. */

@@ -3,7 +3,12 @@
  * The marker, on graphs built by hand. The only roots are those that a test passes, so what must
  * be marked and what must not is known exactly.
  */
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "collect/cycle.h"
 #include "collect/layout.h"
@@ -159,6 +164,34 @@ START_TEST(test_wide_array)
     mark_from_pointer(array);
     ck_assert_uint_eq(n_marked(), WIDTH + 1);
     ck_assert_uint_eq(gl_marker_overflows(gl_cycle_marker()), 0);
+}
+END_TEST
+
+static size_t count_resident(char *start, size_t bytes)
+{
+    static unsigned char pages[64 << 20 >> 12];
+    size_t n = 0;
+    ck_assert_int_eq(mincore(start, bytes, pages), 0);
+    for (size_t i = 0; i < bytes / 4096; i++) {
+        n += pages[i] & 1;
+    }
+    return n;
+}
+
+/* A page of a large object that was never touched is not read: that would bring it into memory. */
+START_TEST(test_sparse_object)
+{
+    enum { BYTES = 64 << 20, STEP = 5 << 20 };
+    char *table = allocate(BYTES, GL_KIND_SCANNED);
+    size_t n = 0;
+    for (size_t at = 4096 - sizeof(void *); at < BYTES; at += STEP, n++) {
+        *(void **)(table + at) = new_node();
+    }
+    size_t n_resident = count_resident(table, BYTES);
+    mark_from_pointer(table + STEP);
+    ck_assert_uint_eq(n_marked(), n + 1);
+    ck_assert_uint_eq(count_resident(table, BYTES), n_resident);
+    ck_assert_uint_lt(n_resident, BYTES / 4096 / 2);
 }
 END_TEST
 
@@ -580,6 +613,36 @@ START_TEST(test_helpers_lose_nothing)
 }
 END_TEST
 
+static volatile sig_atomic_t n_forks;
+
+static void fork_and_wait(int signal)
+{
+    (void)signal;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+    n_forks++;
+}
+
+/* A child has no helpers: none may be made while they work. */
+START_TEST(test_forks_from_a_signal_handler)
+{
+    enum { FORKS = 50 };
+    const struct itimerval often = {{0, 700}, {0, 700}}, never = {{0, 0}, {0, 0}};
+    node *tree = make_tree(15);
+    struct sigaction action = {.sa_handler = fork_and_wait, .sa_flags = SA_RESTART};
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (n_forks < FORKS) {
+        mark_from_pointer(tree);
+    }
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    ck_assert_uint_eq(n_marked(), (1u << 16) - 1);
+}
+END_TEST
+
 START_TEST(test_helpers_with_full_stacks)
 {
     enum { WIDTH = 255, DEPTH = 200, LIMIT = 1000 };
@@ -610,6 +673,7 @@ static TCase *everything(const char *name, SFun setup)
     tcase_add_test(t, test_long_list);
     tcase_add_test(t, test_cycles);
     tcase_add_test(t, test_wide_array);
+    tcase_add_test(t, test_sparse_object);
     tcase_add_test(t, test_stack_that_cannot_grow);
     tcase_add_test(t, test_interior_pointers);
     tcase_add_test(t, test_one_past_the_end);
@@ -631,6 +695,7 @@ int main(void)
     TCase *helpers = everything("helpers", setup_helpers);
     tcase_add_test(helpers, test_helpers_take_part);
     tcase_add_test(helpers, test_helpers_lose_nothing);
+    tcase_add_test(helpers, test_forks_from_a_signal_handler);
     tcase_add_test(helpers, test_helpers_with_full_stacks);
     TCase *const cases[] = {
         everything("default", fixture_setup),

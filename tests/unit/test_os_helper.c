@@ -54,10 +54,13 @@ START_TEST(a_helper_runs_beside_its_maker)
     job j = {0};
     sigset_t before, after;
     sigprocmask(SIG_BLOCK, NULL, &before);
+    uint64_t saved;
+    gl_helpers_begin(&saved);
     ck_assert(gl_helper_start(&helper, stacks[0], work, &j));
     ck_assert_uint_eq(count_tasks(), 2);
     gl_store32_release(&j.may_go, 1);
     gl_helper_join(&helper);
+    gl_helpers_end(&saved);
     ck_assert_uint_eq(count_tasks(), 1);
     ck_assert_uint_eq(j.sum, 500500);
     ck_assert_uint_eq(j.pid, (uint32_t)getpid());
