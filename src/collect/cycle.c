@@ -345,6 +345,7 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
     take_cycle_lock();
     gl_cycle_result result = run_locked(reason, r, images);
     give_images(images);
+    clear_stack_below(); /* our frames held registers of the program: they are not to shine through later */
     r->is_skipped = result != GL_CYCLE_DONE;
     gl_control_callback_stop(r);
     return result;

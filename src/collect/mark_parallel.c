@@ -142,6 +142,22 @@ static bool get_work(gl_marker *m)
 
 /* ---- Lanes ---------------------------------------------------------------------------------- */
 
+/* The piece stays ours, but its whole pages go back; its beginning links it into a list. */
+static void discard_lanes(void)
+{
+    uintptr_t start = gl_round_up((uintptr_t)parallel.lanes + 1, gl_os_page_bytes);
+    uintptr_t end = gl_round_down((uintptr_t)parallel.lanes + parallel.lanes_bytes, gl_os_page_bytes);
+    if (!parallel.lanes) {
+        return;
+    }
+    if (start < end) {
+        gl_os_purge((void *)start, end - start);
+    }
+    gl_meta_free(parallel.lanes, parallel.lanes_bytes);
+    parallel.lanes = NULL;
+    parallel.lanes_bytes = 0;
+}
+
 static bool ensure_lanes(uint32_t shift)
 {
     size_t bytes = (size_t)gl_arena_n_blocks() * GL_BITMAP_STRIDE * sizeof(uint64_t) << shift;
@@ -154,10 +170,7 @@ static bool ensure_lanes(uint32_t shift)
     if (!lanes) {
         return false;
     }
-    if (parallel.lanes) {
-        gl_os_purge(parallel.lanes, parallel.lanes_bytes);
-        gl_meta_free(parallel.lanes, parallel.lanes_bytes);
-    }
+    discard_lanes();
     parallel.lanes = lanes;
     parallel.lanes_bytes = wanted;
     return true;
