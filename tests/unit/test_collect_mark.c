@@ -3,12 +3,8 @@
  * The marker, on graphs built by hand. The only roots are those that a test passes, so what must
  * be marked and what must not is known exactly.
  */
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "collect/cycle.h"
 #include "collect/layout.h"
@@ -613,36 +609,6 @@ START_TEST(test_helpers_lose_nothing)
 }
 END_TEST
 
-static volatile sig_atomic_t n_forks;
-
-static void fork_and_wait(int signal)
-{
-    (void)signal;
-    pid_t child = fork();
-    if (child == 0) {
-        _exit(0);
-    }
-    waitpid(child, NULL, 0);
-    n_forks++;
-}
-
-/* A child has no helpers: none may be made while they work. */
-START_TEST(test_forks_from_a_signal_handler)
-{
-    enum { FORKS = 50 };
-    const struct itimerval often = {{0, 700}, {0, 700}}, never = {{0, 0}, {0, 0}};
-    node *tree = make_tree(15);
-    struct sigaction action = {.sa_handler = fork_and_wait, .sa_flags = SA_RESTART};
-    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
-    while (n_forks < FORKS) {
-        mark_from_pointer(tree);
-    }
-    ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-    ck_assert_uint_eq(n_marked(), (1u << 16) - 1);
-}
-END_TEST
-
 START_TEST(test_helpers_with_full_stacks)
 {
     enum { WIDTH = 255, DEPTH = 200, LIMIT = 1000 };
@@ -695,7 +661,6 @@ int main(void)
     TCase *helpers = everything("helpers", setup_helpers);
     tcase_add_test(helpers, test_helpers_take_part);
     tcase_add_test(helpers, test_helpers_lose_nothing);
-    tcase_add_test(helpers, test_forks_from_a_signal_handler);
     tcase_add_test(helpers, test_helpers_with_full_stacks);
     TCase *const cases[] = {
         everything("default", fixture_setup),
