@@ -329,7 +329,7 @@ static void dismiss_helpers(gl_marker *m)
 
 void gl_mark_with_helpers(gl_marker *m)
 {
-    static const volatile uint32_t nobody;
+    const volatile uint32_t *nobody = m->hungry; /* as long as there is one marker */
     m->patience = gl_options.verify ? 1 : PATIENCE;
     gl_mark_loop(m);
     m->patience = 0;
@@ -340,5 +340,5 @@ void gl_mark_with_helpers(gl_marker *m)
         gl_mark_loop(m);
     }
     dismiss_helpers(m);
-    m->hungry = &nobody;
+    m->hungry = nobody;
 }

@@ -49,7 +49,7 @@ typedef struct gl_cache {
  * once, so that the fast paths need no test for it. */
 extern __thread gl_cache *gl_self GL_HIDDEN;
 
-/* Class of a request, by (bytes + 15 + (bytes > 128)) / 16. */
+/* Class of a request, by gl_request_granules(). */
 extern uint8_t gl_class_of_granules[] GL_HIDDEN;
 
 /* The same for requests of malloc, which begin with fewer classes (size_class.h). Volatile: it changes
@@ -59,15 +59,20 @@ extern volatile uint8_t gl_malloc_class_of_granules[] GL_HIDDEN;
 void *gl_alloc_slow(size_t bytes, gl_kind kind);
 bool gl_free_slow(void *p, const char *call);
 
+/* A request in granules, slack included. */
+static inline size_t gl_request_granules(size_t bytes)
+{
+    return (bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >> GL_GRANULE_SHIFT;
+}
+
 static inline uint32_t gl_size_class(size_t bytes)
 {
-    return gl_class_of_granules[(bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >>
-                                GL_GRANULE_SHIFT];
+    return gl_class_of_granules[gl_request_granules(bytes)];
 }
 
 static inline uint32_t gl_request_bin(size_t bytes, gl_kind kind)
 {
-    size_t granules = (bytes + GL_GRANULE_BYTES - 1 + (bytes > GL_SLACK_ABOVE)) >> GL_GRANULE_SHIFT;
+    size_t granules = gl_request_granules(bytes);
     return gl_bin_of(kind, kind == GL_KIND_MALLOC ? gl_malloc_class_of_granules[granules]
                                                   : gl_class_of_granules[granules]);
 }

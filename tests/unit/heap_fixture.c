@@ -3,6 +3,7 @@
 #include "heap_fixture.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -155,6 +156,18 @@ gl_object fixture_find(const void *p)
     gl_object object = {0};
     ck_assert_msg(gl_heap_find((uintptr_t)p, &object), "no object at %p", p);
     return object;
+}
+
+int fixture_count_mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    ck_assert_ptr_nonnull(maps);
+    int c, n = 0;
+    while ((c = fgetc(maps)) != EOF) {
+        n += c == '\n';
+    }
+    fclose(maps);
+    return n;
 }
 
 int fixture_run(TCase *tests)

@@ -48,6 +48,9 @@ void fixture_fill(void *p, size_t bytes, uint64_t key);
 bool fixture_is_filled(const void *p, size_t bytes, uint64_t key);
 bool fixture_is_zero(const void *p, size_t bytes);
 
+/* Mappings of this process. */
+int fixture_count_mappings(void);
+
 gl_object fixture_find(const void *p); /* the test fails if there is none */
 
 /* Runs the one test case, or all of several; returns the status for main(). */

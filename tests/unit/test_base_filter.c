@@ -9,23 +9,13 @@
 
 enum { LINES = 64, ROUNDS = 400 };
 
-static uint64_t random_state = 0x9e3779b97f4a7c15u;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static _Alignas(64) uintptr_t memory[LINES * 8];
 
 /* About half of the words inside [base, base + size), some of them at its very ends. */
 static void fill_memory(uintptr_t base, uintptr_t size)
 {
     for (size_t i = 0; i < LINES * 8; i++) {
-        uint64_t r = next_random();
+        uint64_t r = unit_random();
         memory[i] = r & 1 ? base + (r >> 1) % size : r;
         if (r % 37 == 0) {
             memory[i] = base - (r & 64 ? 1 : 0);
@@ -39,18 +29,18 @@ static void fill_memory(uintptr_t base, uintptr_t size)
  * own. */
 static uint32_t make_spans(uint64_t *spans)
 {
-    uint64_t shape = next_random() % 4;
+    uint64_t shape = unit_random() % 4;
     for (uint32_t i = 0; i < LINES; i++) {
-        uint64_t first = next_random() % 8;
-        uint64_t count = 1 + next_random() % (8 - first);
+        uint64_t first = unit_random() % 8;
+        uint64_t count = 1 + unit_random() % (8 - first);
         if (shape > 1) {
             count = shape == 2 ? 2 : 4;
             first = first / count * count;
         }
-        uint64_t line = next_random() % LINES;
+        uint64_t line = unit_random() % LINES;
         spans[i] = (uintptr_t)&memory[line * 8 + first] | count << GL_SPAN_COUNT_SHIFT;
     }
-    return (uint32_t)(next_random() % (LINES + 1));
+    return (uint32_t)(unit_random() % (LINES + 1));
 }
 
 static uint32_t filter_by_definition(const uint64_t *spans, uint32_t n, uintptr_t base,
@@ -73,7 +63,7 @@ static bool agrees(gl_filter *filter)
     static uint64_t spans[LINES], next[LINES], expected[LINES * 8];
     static uint64_t out[LINES * 8 + GL_FILTER_SLACK];
     for (int round = 0; round < ROUNDS; round++) {
-        uintptr_t base = (uintptr_t)(next_random() >> 20), size = 1 + (uintptr_t)(next_random() >> 24);
+        uintptr_t base = (uintptr_t)(unit_random() >> 20), size = 1 + (uintptr_t)(unit_random() >> 24);
         fill_memory(base, size);
         gl_filter_spans these = {spans, make_spans(spans)}, then = {next, make_spans(next)};
         uint32_t n_expected = filter_by_definition(spans, these.n, base, size, expected);

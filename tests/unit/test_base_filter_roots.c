@@ -9,16 +9,6 @@
 
 enum { WORDS = 301, ROUNDS = 3000 };
 
-static uint64_t random_state = 0x9e3779b97f4a7c15u;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static uintptr_t rotate_right(uintptr_t word, unsigned by)
 {
     return by ? word >> by | word << (64 - by) : word;
@@ -33,14 +23,14 @@ static uintptr_t mangle(uintptr_t word, const gl_roots_range *r)
 static void fill(uintptr_t *words, const gl_roots_range *r)
 {
     for (size_t i = 0; i < WORDS; i++) {
-        uint64_t sort = next_random() % 16;
+        uint64_t sort = unit_random() % 16;
         uintptr_t at = sort == 0   ? r->base
                        : sort == 1 ? r->base - 1
                        : sort == 2 ? r->base + r->size
                        : sort == 3 ? r->base + r->size + 1
-                       : sort < 6  ? r->base + next_random() % (r->size + 1)
-                                   : next_random();
-        words[i] = next_random() % 2 ? mangle(at, r) : at;
+                       : sort < 6  ? r->base + unit_random() % (r->size + 1)
+                                   : unit_random();
+        words[i] = unit_random() % 2 ? mangle(at, r) : at;
     }
 }
 
@@ -71,14 +61,14 @@ START_TEST(every_implementation_agrees_with_the_definition)
     gl_filter_roots *filter = gl_filter_roots_for((gl_simd)_i);
     uint64_t n_found = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        gl_roots_range r = {.base = (uintptr_t)next_random() >> 17 << 16,
-                            .size = (uintptr_t)next_random() >> 30};
+        gl_roots_range r = {.base = (uintptr_t)unit_random() >> 17 << 16,
+                            .size = (uintptr_t)unit_random() >> 30};
         if (round % 4) {
-            r.rotation = round % 3 ? 17 : (unsigned)(next_random() % 64);
-            r.key = next_random();
+            r.rotation = round % 3 ? 17 : (unsigned)(unit_random() % 64);
+            r.key = unit_random();
         }
         fill(words, &r);
-        size_t start = next_random() % 8, n = next_random() % (WORDS - start + 1);
+        size_t start = unit_random() % 8, n = unit_random() % (WORDS - start + 1);
         uint32_t wanted = filter_by_definition(words + start, n, &r, expected);
         ck_assert_uint_eq(filter(words + start, n, &r, out), wanted);
         ck_assert_mem_eq(out, expected, wanted * sizeof *out);

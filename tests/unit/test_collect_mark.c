@@ -192,17 +192,23 @@ START_TEST(test_sparse_object)
 END_TEST
 
 /* Arrays in arrays: what is found last is popped first, so each level leaves most of its pointers
- * on the stack. */
+ * on the stack. Together width * depth + 1 + 3 * (depth - 1) objects. */
+static void **make_nested_arrays(size_t width, int depth)
+{
+    void **array = make_array(width);
+    for (int level = 1; level < depth; level++) {
+        void **next = make_array(width);
+        next[width - 1] = array;
+        ((node *)next[width / 2])->left = make_list(3);
+        array = next;
+    }
+    return array;
+}
+
 START_TEST(test_stack_that_cannot_grow)
 {
     enum { WIDTH = 255, DEPTH = 600 };
-    void **array = make_array(WIDTH);
-    for (int level = 1; level < DEPTH; level++) {
-        void **next = make_array(WIDTH);
-        next[WIDTH - 1] = array;
-        ((node *)next[WIDTH / 2])->left = make_list(3);
-        array = next;
-    }
+    void **array = make_nested_arrays(WIDTH, DEPTH);
     ck_assert(gl_cycle_prepare());
     gl_os_inject_commit_failure(1, true);
     mark_from_pointer(array);
@@ -612,13 +618,7 @@ END_TEST
 START_TEST(test_helpers_with_full_stacks)
 {
     enum { WIDTH = 255, DEPTH = 200, LIMIT = 1000 };
-    void **array = make_array(WIDTH);
-    for (int level = 1; level < DEPTH; level++) {
-        void **next = make_array(WIDTH);
-        next[WIDTH - 1] = array;
-        ((node *)next[WIDTH / 2])->left = make_list(3);
-        array = next;
-    }
+    void **array = make_nested_arrays(WIDTH, DEPTH);
     ck_assert(gl_cycle_prepare());
     gl_marker_limit_stack(gl_cycle_marker(), LIMIT);
     mark_from_pointer(array);

@@ -3,7 +3,6 @@
  * The memory behind free blocks: what goes back at once, what after a second, what stays because it
  * was wanted again, and which units are advised for huge pages. The clock is moved by the tests.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/knobs.h"
@@ -293,14 +292,7 @@ START_TEST(test_mappings_stay_few)
             blocks[i] = blocks[i] ? blocks[i] : take(1);
         }
     }
-    FILE *maps = fopen("/proc/self/maps", "r");
-    ck_assert_ptr_nonnull(maps);
-    int c, n = 0;
-    while ((c = fgetc(maps)) != EOF) {
-        n += c == '\n';
-    }
-    fclose(maps);
-    ck_assert_int_lt(n, 2 * MANY / GL_UNIT_BLOCKS + 200);
+    ck_assert_int_lt(fixture_count_mappings(), 2 * MANY / GL_UNIT_BLOCKS + 200);
 }
 END_TEST
 

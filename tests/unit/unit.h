@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -42,6 +43,16 @@ static inline int unit_status_of(pid_t child)
     if (waitpid(child, &status, 0) != child)
         return 255;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A sequence that is the same in each run (xorshift: Marsaglia 2003). */
+static inline uint64_t unit_random(void)
+{
+    static uint64_t state = 0x9e3779b97f4a7c15u;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
 }
 
 static inline TCase *unit_case(Suite *suite, const char *name, double timeout_s)
