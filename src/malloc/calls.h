@@ -5,7 +5,7 @@
  *
  * Each calls the C library's function, which is a point of cancellation and checks its arguments as
  * ever, and calls it again if nothing but the suspend signal has ended it, with the time that is
- * left. Beyond that function a call costs two loads of the thread's counter, and a glance at the
+ * left. Beyond that function a call costs three loads of the thread's counters, and a glance at the
  * coarse clock if it has a timeout.
  *
  * In libgleaner-malloc alone: it stands under programs that have not been written for a collector.
@@ -36,6 +36,7 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "malloc/malloc.h"
+#include "os/handlers.h"
 #include "os/interrupted.h"
 #include "os/system.h"
 
@@ -70,28 +71,30 @@ static inline const gl_real_calls *gl_real(void)
 
 /* One call of the program. */
 typedef struct gl_call {
-    unsigned n_before;
+    unsigned n_interrupted, n_handled; /* when it began */
     uint64_t start_ns; /* by the coarse clock; 0: there is no timeout, or it is not known yet */
 } gl_call;
 
 static inline gl_call gl_call_begin(bool has_timeout)
 {
-    gl_call call = {gl_interrupted_calls, has_timeout ? gl_os_coarse_ns() : 0};
+    gl_call call = {gl_interrupted_calls, gl_handled_signals, has_timeout ? gl_os_coarse_ns() : 0};
     return call;
 }
 
-/* True if the suspend signal, and no other, came out of a system call since the call began. */
-static inline bool gl_call_was_met(const gl_call *call)
+/* True if the suspend signal, and no handler of the program, came out of a system call since the call
+ * began, or since this was asked last. */
+static inline bool gl_call_was_met(gl_call *call)
 {
-    if (GL_LIKELY(gl_interrupted_calls == call->n_before)) {
+    unsigned n = gl_interrupted_calls;
+    if (GL_LIKELY(n == call->n_interrupted)) {
         return false;
     }
-    gl_interrupted_calls = call->n_before;
-    return true;
+    call->n_interrupted = n;
+    return gl_handled_signals == call->n_handled;
 }
 
 /* True if that is why a function returned -1: then it is to be called again. */
-static inline bool gl_call_was_cut(const gl_call *call, long result)
+static inline bool gl_call_was_cut(gl_call *call, long result)
 {
     return gl_call_was_met(call) && result == -1 && errno == EINTR;
 }

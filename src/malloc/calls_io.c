@@ -65,11 +65,12 @@ static bool may_go_on(gl_call *call, int fd, const direction *d)
     }
     struct timespec left = gl_call_timespec(gl_call_left_ns(call, timeout_ns));
     struct pollfd ready = {.fd = fd, .events = d->events};
-    int r = ppoll(&ready, 1, &left, NULL);
+    bool is_over = left.tv_sec == 0 && left.tv_nsec == 0;
+    int r = is_over ? 0 : ppoll(&ready, 1, &left, NULL);
     if (r == 0) {
         errno = d->error;
     }
-    return r > 0 && gl_call_left_ns(call, timeout_ns) > 0;
+    return r > 0;
 }
 
 /* True if a call that returned `result` is to be made again. */
@@ -350,13 +351,24 @@ GL_MALLOC_PUBLIC int accept4(int fd, __SOCKADDR_ARG address, socklen_t *restrict
     return r;
 }
 
-/* Linux goes on with a connection that is being made when connect() is called again for it. */
+/* A local connection is made at once, or waits for room in the listener's queue; others are made by
+ * the kernel, which goes on with it when connect() is called again. */
+static const direction *connecting_of(int fd)
+{
+    int domain = 0;
+    socklen_t bytes = sizeof domain;
+    (void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes);
+    return domain == AF_UNIX ? &outwards : &connecting;
+}
+
 GL_MALLOC_PUBLIC int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes)
 {
     gl_call call = begin();
-    int r;
-    do {
-        r = gl_real()->connect(fd, address, bytes);
-    } while (is_to_repeat(&call, fd, &connecting, r));
-    return r;
+    for (;;) {
+        int r = gl_real()->connect(fd, address, bytes);
+        if (GL_LIKELY(!gl_call_was_cut(&call, r)) ||
+            !may_go_on(&call, fd, connecting_of(fd))) {
+            return r;
+        }
+    }
 }

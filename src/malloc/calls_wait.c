@@ -12,35 +12,19 @@
 
 /* ---- Sleep ----------------------------------------------------------------------------------- */
 
-/* The kernel knows best what is left. Returns an error number. */
-static int sleep_on(clockid_t clock, const struct timespec *time, struct timespec *left)
-{
-    gl_call call = gl_call_begin(false);
-    struct timespec now_wanted = *time;
-    int error;
-    do {
-        error = gl_real()->clock_nanosleep(clock, 0, &now_wanted, left);
-        now_wanted = *left;
-    } while (gl_call_was_met(&call) && error == EINTR);
-    return error;
-}
-
+/* What the kernel says is left is what was left when the world stopped. */
 GL_MALLOC_PUBLIC int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
                                      struct timespec *left)
 {
-    struct timespec unslept = {0, 0};
-    if (flags == 0 && time) {
-        int error = sleep_on(clock, time, &unslept);
-        if (error == EINTR && left) {
-            *left = unslept;
+    gl_call call = gl_call_begin(flags == 0);
+    struct timespec wanted = *time, rest; /* `left` may be the same */
+    int error = gl_real()->clock_nanosleep(clock, flags, time, left);
+    while (gl_call_was_met(&call) && error == EINTR) {
+        if (flags == 0) {
+            rest = gl_call_left(&call, &wanted);
         }
-        return error;
+        error = gl_real()->clock_nanosleep(clock, flags, flags == 0 ? &rest : time, left);
     }
-    gl_call call = gl_call_begin(false);
-    int error;
-    do {
-        error = gl_real()->clock_nanosleep(clock, flags, time, left);
-    } while (gl_call_was_met(&call) && error == EINTR);
     return error;
 }
 
@@ -63,9 +47,9 @@ GL_MALLOC_PUBLIC int usleep(useconds_t microseconds)
 GL_MALLOC_PUBLIC unsigned sleep(unsigned seconds)
 {
     int saved_errno = errno;
-    struct timespec time = {(time_t)seconds, 0};
-    if (nanosleep(&time, &time) < 0) {
-        return (unsigned)time.tv_sec;
+    struct timespec time = {(time_t)seconds, 0}, left = time;
+    if (nanosleep(&time, &left) < 0) {
+        return (unsigned)left.tv_sec;
     }
     errno = saved_errno;
     return 0;
@@ -128,15 +112,24 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, co
 }
 
 /* The kernel writes what is left into *timeout, also when a signal ends the call, and leaves the
- * sets alone then. */
+ * sets alone then. What it says was left when the world stopped. */
 GL_MALLOC_PUBLIC int select(int n, fd_set *restrict to_read, fd_set *restrict to_write,
                             fd_set *restrict exceptions, struct timeval *restrict timeout)
 {
-    gl_call call = gl_call_begin(false);
-    int r;
-    do {
+    gl_call call = gl_call_begin(timeout != NULL);
+    uint64_t timeout_ns =
+        timeout ? (uint64_t)timeout->tv_sec * 1000000000 + (uint64_t)timeout->tv_usec * 1000 : 0;
+    int r = gl_real()->select(n, to_read, to_write, exceptions, timeout);
+    while (gl_call_was_cut(&call, r)) {
+        if (timeout) {
+            struct timespec left = gl_call_timespec(gl_call_left_ns(&call, timeout_ns));
+            timeout->tv_sec = left.tv_sec;
+            timeout->tv_usec = (left.tv_nsec + 999) / 1000;
+            timeout->tv_sec += timeout->tv_usec / 1000000;
+            timeout->tv_usec %= 1000000;
+        }
         r = gl_real()->select(n, to_read, to_write, exceptions, timeout);
-    } while (gl_call_was_cut(&call, r));
+    }
     return r;
 }
 

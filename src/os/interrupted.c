@@ -6,7 +6,8 @@
  * Three cases matter.
  *   - The interrupted code stands behind a system call that returned EINTR, or a number above 0 (a
  *     part of what was to be written). If no signal of the program is waiting to be delivered when
- *     the handler ends, it was us, and the call is counted.
+ *     the handler ends, it was us, and the call is counted. Or a handler of the program was it, which
+ *     has just returned: os/handlers.h tells.
  *   - It stands at the entry of another handler: that one's signal came first, and its frame holds
  *     the result of the call. The program must see it: nothing is counted.
  *   - It stands before a system call that the kernel is going to repeat for SA_RESTART. If meanwhile
@@ -31,7 +32,19 @@ __thread volatile unsigned gl_interrupted_calls;
 
 /* --- Signals that wait -------------------------------------------------------------------------- */
 
-enum { KERNEL_SIGSET_BYTES = 8, N_SIGNALS = 64 };
+enum {
+    KERNEL_SIGSET_BYTES = 8,
+    N_SIGNALS = 64,
+    LIBC_CANCEL = 32, /* SIGCANCEL and SIGSETXID of glibc */
+    LIBC_SETXID = 33
+};
+
+/* The kernel's own struct sigaction; the rest comes along. */
+typedef struct kernel_action {
+    uintptr_t handler;
+    unsigned long flags;
+    unsigned long rest[6];
+} kernel_action;
 
 static bool is_ignored_by_default(int signal)
 {
@@ -51,9 +64,11 @@ static waiting look_for_signals(const ucontext_t *context)
     __builtin_memcpy(&blocked, &context->uc_sigmask, sizeof blocked);
     pending &= ~blocked;
     for (int signal = 1; pending != 0 && signal <= N_SIGNALS; signal++) {
-        if ((pending & UINT64_C(1) << (signal - 1)) == 0 || signal == gl_threads_signal())
+        if ((pending & UINT64_C(1) << (signal - 1)) == 0 || signal == gl_threads_signal() ||
+            signal == LIBC_CANCEL || signal == LIBC_SETXID)
             continue;
-        gl_kernel_action action = gl_threads_action(signal);
+        kernel_action action = {0};
+        gl_syscall4(SYS_rt_sigaction, signal, 0, (long)&action, KERNEL_SIGSET_BYTES);
         /* A signal that is ignored waits only while it is blocked. */
         if (action.handler == (uintptr_t)SIG_IGN ||
             (action.handler == (uintptr_t)SIG_DFL && is_ignored_by_default(signal)))

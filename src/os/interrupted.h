@@ -12,9 +12,7 @@
 #ifndef GL_OS_INTERRUPTED_H
 #define GL_OS_INTERRUPTED_H
 
-/* Of this thread; wraps around. Written by the suspend handler, and by a wrapper that has repeated
- * its call: it leaves the counter as it found it, so that a call inside of a signal handler does not
- * look like an interruption of the call below the handler. */
+/* Of this thread; wraps around. Written by the suspend handler. */
 extern __thread volatile unsigned gl_interrupted_calls;
 
 /* The last act of the suspend handler: looks at what the signal has interrupted, and counts. Where

@@ -15,7 +15,6 @@
 #include "base/check.h"
 #include "base/syscall.h"
 #include "os/internal.h"
-#include "os/interrupted.h"
 #include "os/tasks.h"
 #include "os/threads_internal.h"
 
@@ -34,21 +33,24 @@ static volatile gl_word kernel_handler; /* what the kernel calls: ours, or a san
 
 enum { KERNEL_SIGSET_BYTES = 8 };
 
-gl_kernel_action gl_threads_action(int signal)
-{
-    gl_kernel_action action = {0};
-    gl_syscall4(SYS_rt_sigaction, signal, 0, (long)&action, KERNEL_SIGSET_BYTES);
-    return action;
-}
+/* The kernel's own struct sigaction, of which the first word is all we read. */
+typedef struct kernel_action {
+    uintptr_t handler;
+    unsigned long rest[7];
+} kernel_action;
 
-static uintptr_t handler_in_force(void) { return gl_threads_action(suspend_signal).handler; }
+static uintptr_t handler_in_force(void)
+{
+    kernel_action action = {0};
+    gl_syscall4(SYS_rt_sigaction, suspend_signal, 0, (long)&action, KERNEL_SIGSET_BYTES);
+    return action.handler;
+}
 
 static void on_suspend(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
     (void)info;
     gl_stop_handler(context);
-    gl_interrupted_note(context);
 }
 
 static void install_handler(void)

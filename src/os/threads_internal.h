@@ -67,14 +67,6 @@ void gl_stop_handler(void *signal_context);
 
 void gl_stop_after_fork(void);
 
-/* The kernel's own struct sigaction, as far as we read it, and what it has for a signal. */
-typedef struct gl_kernel_action {
-    uintptr_t handler;
-    unsigned long flags;
-    unsigned long rest[6];
-} gl_kernel_action;
-gl_kernel_action gl_threads_action(int signal);
-
 /* What pthread_sigmask does in a program that has this library: as the C library's, but the suspend
  * signal stays open. Returns the error number. */
 int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old);
