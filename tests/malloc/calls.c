@@ -9,6 +9,7 @@
  *                     must notice
  *   calls --aio       the same for asynchronous input and output, which has a thread of its own
  *   calls --signals   a signal of the program ends the calls, as ever
+ *   calls --cancel    a thread in such a call can be cancelled
  *   calls --atomic    signals that a program waits for with a mask: none is lost
  *   calls --idiom     signals that end a blocking read
  *
@@ -296,6 +297,35 @@ static void try_signals(int flags)
     }
 }
 
+/* ---- Cancellation ---------------------------------------------------------------------------- */
+
+static bool can_be_cancelled(const row *r)
+{
+    return (r->flags & (NO_POINT | WHOLE)) == 0;
+}
+
+static void try_cancellation(void)
+{
+    timeout_ms = LONG_MS;
+    add_rows(waiting_rows, can_be_cancelled);
+    add_rows(moving_rows, can_be_cancelled);
+    begin_all();
+    usleep(100000);
+    for (size_t i = 0; i < n_works; i++) {
+        pthread_cancel(works[i].thread);
+    }
+    for (size_t i = 0; i < n_works; i++) {
+        void *result = NULL;
+        pthread_join(works[i].thread, &result);
+        if (!is_met(result == PTHREAD_CANCELED)) {
+            say(&works[i], "was not cancelled");
+        }
+        if (strcmp(works[i].row->name, "waitpid") == 0) {
+            works[i].row->event(&works[i].attempt);
+        }
+    }
+}
+
 /* ---- Waits with a mask ----------------------------------------------------------------------- */
 
 typedef struct waiter {
@@ -430,6 +460,8 @@ int main(int argc, char **argv)
     if (strcmp(what, "--signals") == 0) {
         try_signals(0);
         try_signals(SA_RESTART);
+    } else if (strcmp(what, "--cancel") == 0) {
+        try_cancellation();
     } else if (strcmp(what, "--atomic") == 0) {
         try_atomic();
     } else if (strcmp(what, "--idiom") == 0) {

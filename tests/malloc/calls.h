@@ -32,7 +32,8 @@ typedef struct row {
 enum {
     BY_KERNEL = 1,  /* the kernel repeats it: it cannot fail */
     ENDS_BY_SIGNAL = 2, /* the event is a signal of the program */
-    WHOLE = 4       /* it moves data: a signal may come in the middle, and no EINTR */
+    WHOLE = 4,      /* it moves data: a signal may come in the middle, and no EINTR */
+    NO_POINT = 8    /* no point of cancellation */
 };
 
 extern const row waiting_rows[], moving_rows[], helped_rows[]; /* each ended by a row without a name */

@@ -436,9 +436,9 @@ const row waiting_rows[] = {
     {"mq_timedsend", make_full_mq, call_mq_timedsend, NULL, -1, ETIMEDOUT, BY_KERNEL},
     {"msgrcv", make_queue, call_msgrcv, send_message, sizeof(((message *)0)->text), 0, 0},
     {"msgsnd", make_full_queue, call_msgsnd, take_message, 0, 0, 0},
-    {"semop", make_semaphore_set, call_semop, raise_semaphore_set, 0, 0, 0},
-    {"semtimedop", make_semaphore_set, call_semtimedop, NULL, -1, EAGAIN, 0},
-    {"io_getevents", NULL, call_io_getevents, NULL, 0, 0, 0},
+    {"semop", make_semaphore_set, call_semop, raise_semaphore_set, 0, 0, NO_POINT},
+    {"semtimedop", make_semaphore_set, call_semtimedop, NULL, -1, EAGAIN, NO_POINT},
+    {"io_getevents", NULL, call_io_getevents, NULL, 0, 0, NO_POINT},
     {NULL, NULL, NULL, NULL, 0, 0, 0},
 };
 
