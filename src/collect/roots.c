@@ -467,6 +467,20 @@ static void mark_ended_threads(gl_marker *m, thread_list threads)
     }
 }
 
+/* ---- What cannot be seen --------------------------------------------------------------------- */
+
+static const char *volatile hidden_holder;
+
+void gl_roots_note_hidden_holder(const char *why)
+{
+    hidden_holder = why;
+}
+
+const char *gl_roots_hidden_holder(void)
+{
+    return hidden_holder;
+}
+
 /* ---- The two policies ----------------------------------------------------------------------- */
 
 /* A thread's stack pointer is in it, and it was scanned from there. */
@@ -548,18 +562,12 @@ static void mark_coroutines(gl_marker *m)
     }
 }
 
-/* From now on nothing that was not freed may be reclaimed. */
-static void note_hidden_holder(const char *why)
-{
-    (void)why;
-}
-
 /* Words that the program gives to such a ring come back from the kernel later, and may be pointers. */
 static void look_for_rings(void)
 {
     for (size_t i = 0; i < roots.regions.n; i++) {
         if (roots.regions.at[i].is_ring) {
-            note_hidden_holder("io_uring");
+            gl_roots_note_hidden_holder("io_uring");
             return;
         }
     }

@@ -13,7 +13,6 @@
  */
 #include "malloc/holders.h"
 
-#include "collect/collect.h"
 #include "collect/roots.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
@@ -150,14 +149,6 @@ void gl_holders_pass(uintptr_t word)
     gl_store_relaxed(&passing[i % N_PASSING], word);
 }
 
-/* ---- Holders that cannot be seen ------------------------------------------------------------- */
-
-/* From now on nothing that was not freed may be reclaimed. */
-static void note_hidden_holder(const char *why)
-{
-    (void)why;
-}
-
 /* ---- The functions --------------------------------------------------------------------------- */
 
 GL_MALLOC_PUBLIC int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -216,7 +207,7 @@ GL_MALLOC_PUBLIC int mq_notify(mqd_t queue, const struct sigevent *event)
     } else if (r == 0) {
         gl_holders_put(key, (uintptr_t)event->sigev_value.sival_ptr);
         if (event->sigev_notify == SIGEV_THREAD && event->sigev_notify_attributes) {
-            note_hidden_holder("mq_notify");
+            gl_roots_note_hidden_holder("mq_notify");
         }
     }
     return r;
