@@ -18,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
+#include "collect/collect.h"
 #include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
@@ -467,20 +468,6 @@ static void mark_ended_threads(gl_marker *m, thread_list threads)
     }
 }
 
-/* ---- What cannot be seen --------------------------------------------------------------------- */
-
-static const char *volatile hidden_holder;
-
-void gl_roots_note_hidden_holder(const char *why)
-{
-    hidden_holder = why;
-}
-
-const char *gl_roots_hidden_holder(void)
-{
-    return hidden_holder;
-}
-
 /* ---- The two policies ----------------------------------------------------------------------- */
 
 /* A thread's stack pointer is in it, and it was scanned from there. */
@@ -567,7 +554,7 @@ static void look_for_rings(void)
 {
     for (size_t i = 0; i < roots.regions.n; i++) {
         if (roots.regions.at[i].is_ring) {
-            gl_roots_note_hidden_holder("io_uring");
+            gl_collect_keep_lost("the kernel holds pointers for a ring of io_uring or libaio");
             return;
         }
     }

@@ -13,11 +13,6 @@ int gl_roots_exclude(uintptr_t start, uintptr_t end);
 int gl_roots_pin(uintptr_t address);   /* EINVAL, ENOMEM */
 int gl_roots_unpin(uintptr_t address); /* EINVAL */
 
-/* Something has begun to hold words of the program where no collection sees them: what is unreachable
- * then may still be in use, unless the program has freed it. Stays so; NULL: nothing of the kind. */
-void gl_roots_note_hidden_holder(const char *why);
-const char *gl_roots_hidden_holder(void);
-
 /* Coroutine stacks; the handle type is private to roots. */
 typedef struct gl_root_stack gl_root_stack;
 int gl_roots_stack_register(uintptr_t low, size_t bytes, gl_root_stack **out);

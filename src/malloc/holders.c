@@ -13,6 +13,7 @@
  */
 #include "malloc/holders.h"
 
+#include "collect/collect.h"
 #include "collect/roots.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
@@ -207,7 +208,7 @@ GL_MALLOC_PUBLIC int mq_notify(mqd_t queue, const struct sigevent *event)
     } else if (r == 0) {
         gl_holders_put(key, (uintptr_t)event->sigev_value.sival_ptr);
         if (event->sigev_notify == SIGEV_THREAD && event->sigev_notify_attributes) {
-            gl_roots_note_hidden_holder("mq_notify");
+            gl_collect_keep_lost("the kernel holds the attributes of a notification");
         }
     }
     return r;

@@ -13,7 +13,7 @@
 #include "base/knobs.h"
 #include "collect/collect.h"
 #include "collect/cycle.h"
-#include "collect/roots.h"
+#include "collect/lost.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap_fixture.h"
@@ -325,12 +325,12 @@ START_TEST(test_ring_is_noticed)
     unsigned long context = 0;
     make_garbage(MANY);
     ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, NULL), GL_CYCLE_DONE);
-    ck_assert_ptr_null(gl_roots_hidden_holder());
+    ck_assert_ptr_null(gl_lost_why_kept());
     if (syscall(SYS_io_setup, 1, &context) != 0) {
         return; /* not here */
     }
     ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, NULL), GL_CYCLE_DONE);
-    ck_assert_ptr_nonnull(gl_roots_hidden_holder());
+    ck_assert_ptr_nonnull(gl_lost_why_kept());
     syscall(SYS_io_destroy, context);
 }
 END_TEST
