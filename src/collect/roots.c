@@ -18,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
+#include "collect/collect.h"
 #include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
@@ -548,6 +549,17 @@ static void mark_coroutines(gl_marker *m)
     }
 }
 
+/* Words that the program gives to such a ring come back from the kernel later, and may be pointers. */
+static void look_for_rings(void)
+{
+    for (size_t i = 0; i < roots.regions.n; i++) {
+        if (roots.regions.at[i].is_ring) {
+            gl_collect_keep_lost("the kernel holds pointers for a ring of io_uring or libaio");
+            return;
+        }
+    }
+}
+
 uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
                        const gl_stopped_thread *others, const gl_images *images)
 {
@@ -556,6 +568,7 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
     if (!gl_regions_read(&roots.regions)) {
         return 0;
     }
+    look_for_rings();
     gl_regions_present_begin();
     if (!images) {
         note_dead_part(self);

@@ -21,6 +21,8 @@ typedef struct gl_region {
     bool is_file;      /* has an inode */
     bool is_device;    /* a device, socket, or ring of the kernel, and not memory: never touch it */
     bool is_stack;     /* "[stack]" */
+    bool is_ring;      /* of io_uring or asynchronous input and output: the kernel holds words of the
+                          program that are in no memory */
     bool is_special;   /* [vdso], [vvar], [vsyscall] and the like */
 } gl_region;
 

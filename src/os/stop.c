@@ -25,6 +25,7 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/lock.h"
+#include "os/interrupted.h"
 #include "os/system.h"
 #include "os/tasks.h"
 #include "os/threads_internal.h"
@@ -90,7 +91,7 @@ static bool push(parked_node *node)
 }
 
 /* All registers of the interrupted code are in the signal frame, above the node. */
-GL_ON_REAL_STACK void gl_stop_handler(void *signal_context)
+static GL_ON_REAL_STACK void park(const void *signal_context)
 {
     if (!gl_stop_is_open())
         return;
@@ -112,6 +113,12 @@ GL_ON_REAL_STACK void gl_stop_handler(void *signal_context)
             return;
         gl_futex_wait(&resume_epoch, epoch, 0);
     }
+}
+
+void gl_stop_handler(void *signal_context)
+{
+    park(signal_context);
+    gl_interrupted_note(signal_context);
 }
 
 /* --- The side of the stopping thread ------------------------------------------------------------ */

@@ -28,6 +28,13 @@ uint64_t gl_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 uint64_t gl_os_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 
+uint64_t gl_os_coarse_step_ns(void)
+{
+    struct timespec step = {0};
+    clock_getres(CLOCK_MONOTONIC_COARSE, &step);
+    return (uint64_t)step.tv_nsec;
+}
+
 uint64_t gl_os_cpu_ns(void) { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 /* --- Control groups ---------------------------------------------------------------------------- */

@@ -54,14 +54,15 @@ START_TEST(lines_of_all_kinds)
 {
     static const struct {
         const char *rest; /* behind the addresses */
-        const char *flags; /* r, w, s(hared), f(ile), d(evice), t (stack), x (special) */
+        const char *flags; /* r, w, s(hared), f(ile), d(evice), t (stack), x (special), o (ring) */
     } cases[] = {
         {"---p 00000000 00:00 0 \n", ""},
         {"r-xp 00001000 fe:00 99    /usr/bin/program\n", "rf"},
         {"r--s 00000000 00:1f 12                 /dev/shm/x\n", "rsf"},
         {"rw-s 00000000 00:01 1027               /dev/zero (deleted)\n", "rwsf"},
         {"rw-s 00000000 00:05 7                  /dev/dri/card0\n", "rwsfd"},
-        {"rw-s 00000000 00:0e 14                 anon_inode:[io_uring]\n", "rwsfd"},
+        {"rw-s 00000000 00:0e 14                 anon_inode:[io_uring]\n", "rwsfdo"},
+        {"rw-s 00000000 00:12 14                 /[aio] (deleted)\n", "rwsfo"},
         {"rw-s 00000000 00:08 14                 socket:[99]\n", "rwsfd"},
         {"rw-s 00000000 00:0c 14                 /dmabuf:\n", "rwsfd"},
         {"rw-s 00000000 00:15 14                 /sys/devices/pci/resource0\n", "rwsfd"},
@@ -88,6 +89,7 @@ START_TEST(lines_of_all_kinds)
         ck_assert_msg(r.is_shared == (strchr(flags, 's') != NULL), "%s", line);
         ck_assert_msg(r.is_file == (strchr(flags, 'f') != NULL), "%s", line);
         ck_assert_msg(r.is_device == (strchr(flags, 'd') != NULL), "%s", line);
+        ck_assert_msg(r.is_ring == (strchr(flags, 'o') != NULL), "%s", line);
         ck_assert_msg(r.is_stack == (strchr(flags, 't') != NULL), "%s", line);
         ck_assert_msg(r.is_special == (strchr(flags, 'x') != NULL), "%s", line);
     }
