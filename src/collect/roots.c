@@ -361,7 +361,7 @@ static void mark_whole(uintptr_t start, uintptr_t end, void *marker)
 static void mark_region(gl_marker *m, const gl_region *r, uintptr_t from)
 {
     if (r->is_readable && !r->is_device && !r->is_special) {
-        gl_regions_present(from > r->start ? from : r->start, r->end, !r->is_file, mark_present, m);
+        gl_regions_present(from > r->start ? from : r->start, r->end, false, mark_present, m);
     }
 }
 

@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
-#include "base/sanitize.h"
 #include "os/threads.h"
 
 enum { N_SIGNALS = 64 };
@@ -62,26 +61,17 @@ static uintptr_t translate(uintptr_t handler, uintptr_t before)
     return handler == (uintptr_t)count_and_go_on ? before : handler;
 }
 
-#if GL_HAS_TSAN
-/* It has a table and a function of its own. */
-#define libc_sigaction sigaction
-#else
-/* Under a name that nobody replaces. */
-extern int __sigaction(int signal, const struct sigaction *action, struct sigaction *old);
-#define libc_sigaction __sigaction
-#endif
-
 int gl_handlers_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
     if (!is_for_us(signal))
-        return libc_sigaction(signal, action, old);
+        return gl_libc_sigaction(signal, action, old);
     uintptr_t before = gl_load_relaxed(&handlers[signal]);
     struct sigaction installed;
     if (action) {
         installed = *action;
         installed.sa_handler = (sighandler_t)enter(signal, (uintptr_t)action->sa_handler);
     }
-    int r = libc_sigaction(signal, action ? &installed : NULL, old);
+    int r = gl_libc_sigaction(signal, action ? &installed : NULL, old);
     if (r != 0)
         gl_store_relaxed(&handlers[signal], before);
     else if (old)
@@ -100,29 +90,3 @@ sighandler_t gl_handlers_signal(int signal, sighandler_t handler,
         gl_store_relaxed(&handlers[signal], before);
     return (sighandler_t)translate((uintptr_t)old, before);
 }
-
-#if !GL_HAS_TSAN
-
-#define EXPORTED __attribute__((visibility("default")))
-
-EXPORTED int sigaction(int signal, const struct sigaction *restrict action,
-                       struct sigaction *restrict old)
-{
-    return gl_handlers_sigaction(signal, action, old);
-}
-
-/* glibc's under their second names, which know what siginterrupt() has asked for. */
-extern sighandler_t bsd_signal(int signal, sighandler_t handler);
-extern sighandler_t __sysv_signal(int signal, sighandler_t handler);
-
-EXPORTED sighandler_t signal(int signal, sighandler_t handler)
-{
-    return gl_handlers_signal(signal, handler, bsd_signal);
-}
-
-EXPORTED sighandler_t sysv_signal(int signal, sighandler_t handler)
-{
-    return gl_handlers_signal(signal, handler, __sysv_signal);
-}
-
-#endif

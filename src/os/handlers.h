@@ -12,6 +12,17 @@
 
 #include <signal.h>
 
+#include "base/sanitize.h"
+
+/* The C library's own function, under a name that nobody replaces. ThreadSanitizer has a table and a function
+ * of its own around each handler, and must see ours installed, too. */
+#if GL_HAS_TSAN
+#define gl_libc_sigaction sigaction
+#else
+extern int __sigaction(int signal, const struct sigaction *action, struct sigaction *old);
+#define gl_libc_sigaction __sigaction
+#endif
+
 /* Of this thread; wraps around. */
 extern __thread volatile unsigned gl_handled_signals;
 

@@ -133,7 +133,7 @@ static long take_lines(gl_regions *regions, size_t length)
 bool gl_regions_read(gl_regions *regions)
 {
     regions->n = 0;
-    int fd = gl_os_open("/proc/self/maps", 0);
+    int fd = gl_os_open_memory_file("/proc/thread-self/maps", "/proc/self/maps");
     if (fd < 0)
         return false;
     size_t length = 0;
