@@ -226,6 +226,14 @@ typedef struct gc_stats {
     uint64_t pause_p50_ns; /* from a histogram: within 12.5% */
     uint64_t pause_p99_ns;
     uint64_t skipped; /* collections given up because a thread did not stop */
+    uint64_t condemned_objects; /* from malloc, never freed, and not reached by the last collections: kept
+                                   for now (gleaner(7), LOST MEMORY) */
+    uint64_t condemned_bytes;
+    uint64_t exempt_objects;    /* the same, but kept for good */
+    uint64_t exempt_bytes;
+    uint64_t hidden_uses;       /* frees and the like of condemned objects since the start: the program
+                                   hides pointers */
+    uint64_t keeps_lost;        /* 1: nothing that malloc gave and nobody freed is reclaimed any more */
 } gc_stats;
 
 /* Fills at most stats->size bytes. Fails with EINVAL if that is smaller than the member itself. */

@@ -34,7 +34,8 @@ static int collect_now(size_t *n_collected)
     }
     switch (collect_outside(&report)) {
     case GL_CYCLE_DONE:
-        *n_collected = (size_t)report.collected;
+        /* Each object counts once: when it is found. Those of malloc's are watched then. */
+        *n_collected = (size_t)(report.collected - report.lost.ripe_objects + report.lost.new_objects);
         return 0;
     case GL_CYCLE_BUSY:
         return EBUSY;

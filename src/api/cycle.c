@@ -14,7 +14,10 @@
  *
  * (in one line): number of the collection, what was collected, why; bytes in use before and after;
  * objects reclaimed of those that were there; how long the world was stopped, and for what; the
- * threads that were stopped, with the one that collected. With several markers, their number follows.
+ * threads that were stopped, with the one that collected. What follows is there only if it is not zero:
+ * ", 2 markers"; ", 12 condemned (1.2 KiB)", objects that nobody freed and nothing refers to, kept for now;
+ * ", 12 lost but exempt (1.2 KiB)", the same, kept for good; ", 3 uses of hidden pointers", how often since
+ * the start the program has freed or resized a condemned object.
  */
 #include <errno.h>
 
@@ -147,6 +150,29 @@ static void add_ms(gl_fmt *line, const char *before, uint64_t ns)
     gl_fmt_fixed(line, (ns + NS_PER_US / 2) / NS_PER_US, 3);
 }
 
+static void add_amount(gl_fmt *line, uint64_t objects, uint64_t bytes, const char *what)
+{
+    if (objects > 0) {
+        gl_fmt_str(line, ", ");
+        gl_fmt_dec(line, objects);
+        gl_fmt_str(line, what);
+        gl_fmt_str(line, " (");
+        gl_fmt_bytes(line, bytes);
+        gl_fmt_str(line, ")");
+    }
+}
+
+static void add_lost(gl_fmt *line, const gl_lost_report *lost)
+{
+    add_amount(line, lost->condemned_objects, lost->condemned_bytes, " condemned");
+    add_amount(line, lost->exempt_objects, lost->exempt_bytes, " lost but exempt");
+    if (lost->hidden_uses > 0) {
+        gl_fmt_str(line, ", ");
+        gl_fmt_dec(line, lost->hidden_uses);
+        gl_fmt_str(line, " uses of hidden pointers");
+    }
+}
+
 static void compose(gl_fmt *line, const gl_cycle_report *report)
 {
     gl_fmt_init(line);
@@ -176,6 +202,7 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
         gl_fmt_dec(line, report->n_markers);
         gl_fmt_str(line, " markers");
     }
+    add_lost(line, &report->lost);
     gl_fmt_str(line, "\n");
 }
 

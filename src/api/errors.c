@@ -194,15 +194,25 @@ static bool ask_handler(size_t bytes)
     return handler && handler(bytes, arg) != 0;
 }
 
+/* What the program lost is only reclaimed by the third collection that does not find it. */
+static bool collect_what_is_left(unsigned attempt)
+{
+    gl_cycle_report report;
+    if (gl_options.mode == GL_MODE_MALLOC ||
+        gl_collect(GC_REASON_NO_MEMORY, &report) != GL_CYCLE_DONE) {
+        return false;
+    }
+    return attempt == 0 || report.lost.ripe_objects > 0 || report.lost.condemned_objects > 0;
+}
+
 /* First what costs nobody anything, then the program's handler, as long as it says that it helped:
  * a 0 ends the request, so it is asked no more. */
 bool gl_hook_no_memory(size_t bytes, unsigned attempt)
 {
-    if (attempt == 0 && gl_options.mode != GL_MODE_MALLOC &&
-        gl_collect(GC_REASON_NO_MEMORY, NULL) == GL_CYCLE_DONE) {
+    if (attempt < gl_options.lost_collections && collect_what_is_left(attempt)) {
         return true;
     }
-    if (attempt <= 1 && gl_heap_release_os_memory() != 0) {
+    if (attempt <= gl_options.lost_collections && gl_heap_release_os_memory() != 0) {
         return true;
     }
     return attempt < OOM_ATTEMPTS_MAX && ask_handler(bytes);

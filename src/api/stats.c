@@ -106,6 +106,12 @@ static void compose(gl_fmt *line, const gc_stats *stats)
     add(line, "pause_p99_ns", stats->pause_p99_ns);
     add(line, "pause_total_ns", stats->pause_total_ns);
     add(line, "skipped", stats->skipped);
+    add(line, "condemned_objects", stats->condemned_objects);
+    add(line, "condemned_bytes", stats->condemned_bytes);
+    add(line, "exempt_objects", stats->exempt_objects);
+    add(line, "exempt_bytes", stats->exempt_bytes);
+    add(line, "hidden_uses", stats->hidden_uses);
+    add(line, "keeps_lost", stats->keeps_lost);
     gl_fmt_str(line, "\n");
 }
 

@@ -15,7 +15,7 @@ static inline uintptr_t demangle(uintptr_t word, const gl_roots_range *r)
     return (word >> r->rotation | word << (-r->rotation & 63)) ^ r->key;
 }
 
-UNSANITIZED static uint32_t filter_portable(const uintptr_t *words, size_t n,
+UNSANITIZED static uint32_t filter_portable(const gl_root_word *words, size_t n,
                                             const gl_roots_range *r, uintptr_t *out)
 {
     uint32_t found = 0;
@@ -33,7 +33,7 @@ UNSANITIZED static uint32_t filter_portable(const uintptr_t *words, size_t n,
 
 /* AVX2 compares signed numbers only: with their highest bit flipped these are in the same order. */
 UNSANITIZED __attribute__((target("avx2"))) static uint32_t
-filter_avx2(const uintptr_t *words, size_t n, const gl_roots_range *r, uintptr_t *out)
+filter_avx2(const gl_root_word *words, size_t n, const gl_roots_range *r, uintptr_t *out)
 {
     const __m256i sign = _mm256_set1_epi64x(INT64_MIN);
     const __m256i bases = _mm256_set1_epi64x((long long)r->base);
@@ -60,7 +60,7 @@ filter_avx2(const uintptr_t *words, size_t n, const gl_roots_range *r, uintptr_t
 }
 
 UNSANITIZED __attribute__((target("avx512f,popcnt"))) static uint32_t
-filter_avx512(const uintptr_t *words, size_t n, const gl_roots_range *r, uintptr_t *out)
+filter_avx512(const gl_root_word *words, size_t n, const gl_roots_range *r, uintptr_t *out)
 {
     const __m512i bases = _mm512_set1_epi64((long long)r->base);
     const __m512i sizes = _mm512_set1_epi64((long long)r->size);

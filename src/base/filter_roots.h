@@ -20,11 +20,14 @@ typedef struct gl_roots_range {
     unsigned rotation; /* below 64; 0, with key 0: the word itself only */
 } gl_roots_range;
 
+/* Roots are read at every address that is a multiple of four, if need be. */
+typedef uintptr_t gl_root_word __attribute__((aligned(4), may_alias));
+
 /* An implementation may store this many entries more than it returns. */
 enum { GL_FILTER_ROOTS_SLACK = 8 };
 
 /* Stores the candidates among `n` words, in order; returns how many. */
-typedef uint32_t gl_filter_roots(const uintptr_t *words, size_t n, const gl_roots_range *range,
+typedef uint32_t gl_filter_roots(const gl_root_word *words, size_t n, const gl_roots_range *range,
                                  uintptr_t *out);
 
 /* The implementation that uses these instructions, which the processor must support. */

@@ -11,6 +11,17 @@
 
 #include <gleaner/gc.h> /* gc_reason, gc_stats */
 
+/* What one collection did with lost objects: those of malloc's that were neither freed nor reached
+ * (collect/lost.h). */
+typedef struct gl_lost_report {
+    uint64_t condemned_objects, condemned_bytes; /* kept for now, by this one or earlier ones */
+    uint64_t new_objects, new_bytes;             /* of all not reached, condemned for the first time */
+    uint64_t exempt_objects, exempt_bytes;       /* kept for good, by evidence or by rule */
+    uint64_t ripe_objects, ripe_bytes;           /* to be reclaimed now */
+    uint64_t hidden_uses;                        /* evidence since the start */
+    bool was_thorough;                           /* all memory was searched before that */
+} gl_lost_report;
+
 /* One finished collection. */
 typedef struct gl_cycle_report {
     uint64_t sequence; /* from 1 */
@@ -25,6 +36,7 @@ typedef struct gl_cycle_report {
     uint64_t pause_ns, duration_ns;
     size_t n_threads; /* stopped, with this one */
     uint32_t n_markers;
+    gl_lost_report lost;
     bool is_skipped;  /* given up: nothing was changed */
 } gl_cycle_report;
 
@@ -42,6 +54,10 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report);
 void gl_collect_disable(void);
 void gl_collect_enable(void);
 bool gl_collect_is_enabled(void);
+
+/* From now on nothing is reclaimed that came from malloc and was not freed (collect/lost.h): somebody holds
+ * pointers where the collector cannot see them. `why`: one clause, static storage; the first one stays. */
+void gl_collect_keep_lost(const char *why);
 
 /* Called once from gl_hook_start(), after the heap is ready and the options are read. */
 void gl_collect_init(void);

@@ -6,6 +6,7 @@
 #include "base/knobs.h"
 #include "base/lock.h"
 #include "collect/cycle.h"
+#include "collect/lost.h"
 #include "collect/pacer.h"
 #include "collect/pauses.h"
 #include "collect/roots_mark.h"
@@ -38,6 +39,7 @@ static struct {
     gl_pauses pauses;
     gc_generation_stats full;
     uint64_t reclaimed_bytes;
+    gl_lost_report lost; /* of the last collection */
     uint64_t last_end_ns; /* of the last collection */
     size_t threshold[N_GENERATIONS];
     size_t live_after_last; /* objects */
@@ -298,11 +300,15 @@ void gl_control_finished(const gl_cycle_report *r)
     gl_lock_acquire(&control.lock);
     gl_pacer_sample sample = {.before_bytes = r->heap_before_bytes,
                               .live_bytes = r->live_bytes,
+                              .condemned_bytes = r->lost.condemned_bytes,
+                              .new_condemned_bytes = r->lost.new_bytes,
+                              .old_reclaimed_bytes = r->lost.ripe_bytes,
                               .collector_ns = r->duration_ns,
                               .program_ns = now - r->duration_ns - control.last_end_ns};
     control.last_end_ns = now;
     control.live_after_last = counts.live_objects;
     control.reclaimed_bytes += r->reclaimed_bytes;
+    control.lost = r->lost;
     control.full.collections++;
     control.full.collected += r->collected;
     control.full.uncollectable += r->uncollectable;
@@ -355,6 +361,12 @@ void gl_collect_fill_stats(gc_stats *stats)
     stats->pause_p50_ns = gl_pauses_percentile(&control.pauses, 50);
     stats->pause_p99_ns = gl_pauses_percentile(&control.pauses, 99);
     stats->skipped = gl_load_relaxed(&control.n_skipped);
+    stats->condemned_objects = control.lost.condemned_objects;
+    stats->condemned_bytes = control.lost.condemned_bytes;
+    stats->exempt_objects = control.lost.exempt_objects;
+    stats->exempt_bytes = control.lost.exempt_bytes;
+    stats->hidden_uses = gl_lost_n_evidence();
+    stats->keeps_lost = gl_lost_is_all_kept();
     gl_lock_release(&control.lock);
 }
 

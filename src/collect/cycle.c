@@ -17,6 +17,7 @@
 #include "collect/flip.h"
 #include "collect/garbage.h"
 #include "collect/layout.h"
+#include "collect/lost.h"
 #include "collect/mark.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
@@ -114,6 +115,7 @@ typedef struct pause_context {
     gl_cycle_report *report;
     gl_flip_result flipped;
     const gl_images *images; /* NULL: the PROCESS policy */
+    const gl_stopped_thread *self;
     uint64_t since_ns;       /* end of the phase before */
     bool is_done;
 } pause_context;
@@ -133,12 +135,19 @@ static void verify_if_asked(void)
     }
 }
 
+static bool search_roots(gl_marker *m, void *context)
+{
+    const pause_context *c = context;
+    return gl_roots_mark(m, c->self, gl_threads_stopped(), c->images) != 0;
+}
+
 /* The table of contents of a collection. The world is stopped; `self` is the calling thread. */
 static void pause(const gl_stopped_thread *self, void *context)
 {
     pause_context *c = context;
     gl_cycle_report *r = c->report;
     gl_marker *m = cycle.marker;
+    c->self = self;
 
     verify_if_asked();
     gl_mark_prepare(m);
@@ -150,6 +159,7 @@ static void pause(const gl_stopped_thread *self, void *context)
     r->roots_ns = lap(c);
 
     gl_mark_drain(m);
+    gl_lost_hold(m, r->reason, search_roots, c, &r->lost);
     r->uncollectable = gl_garbage_inspect(m);
     r->mark_ns = lap(c);
     r->n_markers = gl_marker_n_markers(m);
@@ -295,10 +305,16 @@ static void begin_reading(void)
     }
 }
 
+/* What the policy needs of the loaded objects. */
 static bool read_images(gl_images *images)
 {
+    bool is_read = true;
     begin_reading();
-    bool is_read = gl_images_read(images);
+    if (gl_control_scans_process()) {
+        gl_lost_look_at_images();
+    } else {
+        is_read = gl_images_read(images);
+    }
     gl_add_full(&cycle.n_reading, (size_t)-1);
     return is_read;
 }
@@ -310,7 +326,7 @@ static bool prepare(images_buffer **images)
     if (!*images) {
         return false;
     }
-    if (!gl_control_scans_process() && !read_images(&(*images)->images)) {
+    if (!read_images(&(*images)->images)) {
         give_images(*images);
         return false;
     }

@@ -85,6 +85,11 @@ void gl_marker_trim(gl_marker *m)
     }
 }
 
+bool gl_marker_has_work(const gl_marker *m)
+{
+    return m->top > m->bottom || m->has_overflowed;
+}
+
 void gl_marker_limit_stack(gl_marker *m, size_t n)
 {
     m->limit = n;
@@ -199,28 +204,55 @@ static void mark_candidates(gl_marker *m, const uintptr_t *words, uint32_t n_wor
     gl_mark_offsets(m, n);
 }
 
-void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+/* The words at `first` and, if asked to be thorough, those that begin in the middle of two of them. */
+static void mark_portion(gl_marker *m, const gl_root_word *first, size_t n, size_t n_between,
+                         gl_root_kind kind)
 {
-    enum { PORTION = 128 }; /* the stack may be a small one */
-    const uintptr_t *word = (const uintptr_t *)gl_round_up(start, sizeof(uintptr_t));
-    const uintptr_t *stop = (const uintptr_t *)gl_round_down(end, sizeof(uintptr_t));
     const gl_roots_range range = {gl_heap.base, gl_heap.used_bytes, gl_os_mangle_key(),
                                   gl_os_mangle_rotation()};
-    uintptr_t candidates[PORTION + GL_FILTER_ROOTS_SLACK];
+    uintptr_t candidates[GL_ROOT_PORTION_WORDS + GL_FILTER_ROOTS_SLACK];
+    uint32_t n_found = m->filter_roots(first, n, &range, candidates);
+    if (n_found) {
+        mark_candidates(m, candidates, n_found, kind);
+    }
+    if (GL_UNLIKELY(m->is_thorough && n_between > 0)) {
+        const gl_root_word *between = (const gl_root_word *)((uintptr_t)first + sizeof *first / 2);
+        n_found = m->filter_roots(between, n_between, &range, candidates);
+        mark_candidates(m, candidates, n_found, kind);
+    }
+}
+
+void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
+{
+    const gl_root_word *word = (const gl_root_word *)gl_round_up(start, sizeof(uintptr_t));
+    const gl_root_word *stop = (const gl_root_word *)gl_round_down(end, sizeof(uintptr_t));
+    if (m->is_thorough) {
+        kind = GL_ROOT_REGISTERS;
+    }
     while (word < stop) {
-        size_t n = (size_t)(stop - word) < PORTION ? (size_t)(stop - word) : PORTION;
-        uint32_t n_found = m->filter_roots(word, n, &range, candidates);
-        if (n_found) {
-            mark_candidates(m, candidates, n_found, kind);
-        }
+        size_t n_left = (size_t)(stop - word);
+        size_t n = n_left < GL_ROOT_PORTION_WORDS ? n_left : GL_ROOT_PORTION_WORDS;
+        mark_portion(m, word, n, n < n_left ? n : n - 1, kind);
         word += n;
     }
 }
 
+void gl_marker_be_thorough(gl_marker *m, bool is_thorough)
+{
+    m->is_thorough = is_thorough;
+}
+
+void gl_mark_starts(gl_marker *m, const uintptr_t *starts, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        m->offsets[i] = starts[i] - gl_heap.base;
+    }
+    gl_mark_offsets(m, n);
+}
+
 void gl_mark_object(gl_marker *m, const gl_object *object)
 {
-    m->offsets[0] = object->start - gl_heap.base;
-    gl_mark_offsets(m, 1);
+    gl_mark_starts(m, &object->start, 1);
 }
 
 bool gl_mark_is_set(const gl_object *object)
@@ -264,6 +296,7 @@ void gl_mark_prepare(gl_marker *m)
 {
     m->marks = (uint8_t *)gl_heap.mark_bits;
     m->prefetches_marks = false;
+    m->is_thorough = false;
     m->n_markers = 1;
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         if (gl_heap.descs[block].granules) {

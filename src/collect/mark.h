@@ -31,11 +31,22 @@ void gl_mark_prepare(gl_marker *marker);
 /* Marks what the words in [start, end) refer to, and queues it for scanning. */
 void gl_mark_range(gl_marker *marker, uintptr_t start, uintptr_t end, gl_root_kind kind);
 
+/* From now on ranges are read also at addresses that are only a multiple of four, and every pointer to
+ * the start of a slot counts for the slot before it, too. */
+void gl_marker_be_thorough(gl_marker *marker, bool is_thorough);
+
 /* Marks an allocated object and queues it. */
 void gl_mark_object(gl_marker *marker, const gl_object *object);
 
+/* The same for some that start there, at most GL_MARK_STARTS_MAX at once. */
+enum { GL_MARK_STARTS_MAX = 128 };
+void gl_mark_starts(gl_marker *marker, const uintptr_t *starts, uint32_t n);
+
 /* Scans until nothing is queued. */
 void gl_mark_drain(gl_marker *marker);
+
+/* True if something is queued. */
+bool gl_marker_has_work(const gl_marker *marker);
 
 /* Gives the memory of a deep mark stack back. */
 void gl_marker_trim(gl_marker *marker);

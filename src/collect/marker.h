@@ -25,7 +25,8 @@ enum {
     GL_MARK_BATCH_OBJECTS = 96, /* 64 to 128 are equal, 16 is twice slower */
     GL_MARK_MAX_SPANS = 1024,
     GL_MARK_MAX_CANDIDATES = GL_MARK_MAX_SPANS * 8,
-    GL_MARK_MAX_LANES = 8
+    GL_MARK_MAX_LANES = 8,
+    GL_ROOT_PORTION_WORDS = 128 /* of a root range at a time: the stack may be a small one */
 };
 
 #define GL_ID_WORDS_SHIFT GL_SPAN_COUNT_SHIFT
@@ -57,6 +58,7 @@ struct gl_marker {
     size_t limit; /* test hook */
     uint64_t n_overflows;
     bool has_overflowed;         /* some block is flagged */
+    bool is_thorough;            /* ranges are read at every fourth byte (collect/thorough.h) */
     bool prefetches_marks;       /* only with lanes: another processor may have the line. Without, the
                                     mark loop keeps enough loads in flight by itself */
     bool finds_new, finds_old;   /* most of the last batch was not marked yet; was marked already */

@@ -15,6 +15,7 @@ void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint
     pacer->limit_room = 1;
     pacer->peak_bytes = 0;
     pacer->live_bytes = 0;
+    pacer->condemned_bytes = 0;
     pacer->patience = 1;
     pacer->n_collections = 0;
 }
@@ -34,6 +35,15 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t add_condemned(const gl_pacer *p, uint64_t base, uint64_t trigger)
+{
+    uint64_t distance = trigger > base ? trigger - base : 0;
+    if (p->condemned_bytes > 0 && p->condemned_bytes >= distance - distance / 2) {
+        trigger = add_capped(base, distance / 2);
+    }
+    return add_capped(trigger, p->condemned_bytes);
+}
+
 uint64_t gl_pacer_trigger(const gl_pacer *p)
 {
     if (p->percent == 0) {
@@ -44,13 +54,15 @@ uint64_t gl_pacer_trigger(const gl_pacer *p)
     if (__builtin_mul_overflow(base / 100, p->percent * p->backoff, &growth)) {
         growth = UINT64_MAX;
     }
-    uint64_t trigger = larger(p->floor_bytes, add_capped(base, growth));
+    uint64_t trigger =
+        add_condemned(p, base, larger(p->floor_bytes, add_capped(base, growth)));
     if (trigger > p->limit_bytes) {
+        uint64_t in_use = add_capped(p->live_bytes, p->condemned_bytes);
         uint64_t room;
-        if (__builtin_mul_overflow(p->live_bytes / ROOM_UNIT, p->limit_room, &room)) {
+        if (__builtin_mul_overflow(in_use / ROOM_UNIT, p->limit_room, &room)) {
             room = UINT64_MAX;
         }
-        trigger = smaller(trigger, larger(p->limit_bytes, add_capped(p->live_bytes, room)));
+        trigger = smaller(trigger, larger(p->limit_bytes, add_capped(in_use, room)));
     }
     return trigger;
 }
@@ -68,7 +80,9 @@ static void adapt_limit_room(gl_pacer *p, const gl_pacer_sample *s)
 
 static void adapt_backoff(gl_pacer *p, const gl_pacer_sample *s)
 {
-    uint64_t reclaimed = s->before_bytes > s->live_bytes ? s->before_bytes - s->live_bytes : 0;
+    uint64_t found = add_capped(s->before_bytes, s->new_condemned_bytes);
+    uint64_t known = add_capped(s->live_bytes, s->old_reclaimed_bytes);
+    uint64_t reclaimed = found > known ? found - known : 0;
     uint64_t share_base = add_capped(s->collector_ns, s->program_ns);
     int is_meagre = reclaimed < s->before_bytes / 8;
     int is_costly = s->collector_ns > share_base / 20;
@@ -107,7 +121,8 @@ uint64_t gl_pacer_learn(gl_pacer *p, const gl_pacer_sample *s)
     p->n_collections++;
     adapt_backoff(p, s);
     adapt_limit_room(p, s);
-    p->live_bytes = s->live_bytes;
-    p->peak_bytes = larger(s->live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
+    p->condemned_bytes = smaller(s->condemned_bytes, s->live_bytes);
+    p->live_bytes = s->live_bytes - p->condemned_bytes;
+    p->peak_bytes = larger(p->live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
     return gl_pacer_trigger(p);
 }

@@ -12,6 +12,11 @@
  * a few collections in its whole life; one that frees nothing needs no backoff. The soft limit caps
  * the trigger, unless the collector takes half of the time: then the heap may grow beyond it.
  *
+ * CONDEMNED objects (collect/lost.h) are in use, but not live: they do not let the heap grow. What a
+ * collection condemns counts as reclaimed, and what it reclaims of those condemned before does not, or the
+ * first collections of a program that leaks would look meagre. While as much is condemned as half of
+ * the distance to the next collection, that distance is halved: the sooner they are done, the less is held.
+ *
  * THE FIRST COLLECTION knows nothing of the program, and most programs live for less than a second: one
  * that reaches the floor at once is either building its data up, or about to end. Where `patience` is
  * above 1, the heap may therefore grow to that multiple of the floor before the first collection, as long
@@ -33,16 +38,19 @@ typedef struct gl_pacer {
     uint64_t backoff;      /* 1 to max_backoff */
     uint64_t limit_room;   /* how far beyond the limit, in sixteenths of what is live */
     uint64_t peak_bytes;
-    uint64_t live_bytes;   /* after the last collection */
+    uint64_t live_bytes;   /* after the last collection, without what is condemned */
+    uint64_t condemned_bytes;
     uint64_t n_collections;
 } gl_pacer;
 
 /* What a collection found. */
 typedef struct gl_pacer_sample {
     uint64_t before_bytes;    /* in use when it began */
-    uint64_t live_bytes;      /* after it */
+    uint64_t live_bytes;      /* after it, condemned ones included */
     uint64_t collector_ns;    /* that it took */
     uint64_t program_ns;      /* from the end of the collection before to its start */
+    uint64_t condemned_bytes; /* of those that live */
+    uint64_t new_condemned_bytes, old_reclaimed_bytes; /* condemned by it; reclaimed, condemned before */
 } gl_pacer_sample;
 
 void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes,

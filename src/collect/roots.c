@@ -193,6 +193,12 @@ void gl_hook_object_freed(void *start, unsigned state)
     if (!gl_heap_find_exact((uintptr_t)start, &object)) {
         return;
     }
+    if (state & GL_STATE_CONDEMNED) {
+        gl_hook_condemned_used(&object, "free");
+    }
+    if (!(state & (GL_STATE_FROZEN | GL_STATE_PINNED))) {
+        return;
+    }
     gl_lock_acquire(&roots.lock);
     if (state & GL_STATE_FROZEN) {
         gl_heap_clear_state(&object, GL_STATE_FROZEN);
@@ -500,7 +506,8 @@ static void mark_process(gl_marker *m)
 
 static bool mark_if_root(const gl_object *object, void *marker)
 {
-    if (object->kind == GL_KIND_UNCOLLECTABLE || object->state != GL_STATE_ALLOCATED) {
+    if (object->kind == GL_KIND_UNCOLLECTABLE ||
+        object->state & (GL_STATE_FROZEN | GL_STATE_PINNED)) {
         gl_mark_object(marker, object);
     }
     return true;

@@ -237,6 +237,9 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call)
         errno = EINVAL;
         return NULL;
     }
+    if (GL_UNLIKELY(object.state & GL_STATE_CONDEMNED)) {
+        gl_hook_condemned_used(&object, call);
+    }
     if (bytes > PTRDIFF_MAX) {
         errno = ENOMEM;
         return NULL;

@@ -98,9 +98,13 @@ static uint8_t *state_byte(const gl_object *object)
     return object->is_large ? &gl_heap.blocks[object->block].state : gl_state_of(object->start);
 }
 
-static volatile gl_word *state_counter(uint8_t flag)
+static void count_state(uint8_t flag, size_t change)
 {
-    return flag == GL_STATE_FROZEN ? &gl_heap.n_frozen : &gl_heap.n_pinned;
+    if (flag == GL_STATE_FROZEN) {
+        gl_add_relaxed(&gl_heap.n_frozen, change);
+    } else if (flag == GL_STATE_PINNED) {
+        gl_add_relaxed(&gl_heap.n_pinned, change);
+    }
 }
 
 void gl_heap_set_state(const gl_object *object, uint8_t flag)
@@ -108,7 +112,7 @@ void gl_heap_set_state(const gl_object *object, uint8_t flag)
     uint8_t *state = state_byte(object);
     if (!(*state & flag)) {
         *state |= flag;
-        gl_add_relaxed(state_counter(flag), 1);
+        count_state(flag, 1);
     }
 }
 
@@ -117,7 +121,7 @@ void gl_heap_clear_state(const gl_object *object, uint8_t flag)
     uint8_t *state = state_byte(object);
     if (*state & flag) {
         *state &= (uint8_t)~flag;
-        gl_add_relaxed(state_counter(flag), (size_t)-1);
+        count_state(flag, (size_t)-1);
     }
 }
 

@@ -53,7 +53,7 @@ static inline bool gl_heap_contains(uintptr_t address)
     return address - gl_heap.base < gl_heap.used_bytes;
 }
 
-/* Sets or clears flags (FROZEN, PINNED) in the state byte of an allocated object, counting. */
+/* Sets or clears flags in the state byte of an allocated object; FROZEN and PINNED are counted. */
 void gl_heap_set_state(const gl_object *object, uint8_t flag);
 void gl_heap_clear_state(const gl_object *object, uint8_t flag);
 

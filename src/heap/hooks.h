@@ -31,6 +31,11 @@ void gl_hook_misuse(const char *call, const void *address);
  * (pins, later weak references and finalizers). (collect/roots.c) */
 void gl_hook_object_freed(void *start, unsigned state);
 
+/* A condemned object is used by realloc or malloc_usable_size (`call`): the program knows it, though no
+ * pointer to it was found. (collect/lost.c) */
+struct gl_object;
+void gl_hook_condemned_used(const struct gl_object *object, const char *call);
+
 /* The calling thread ends; its control block is at the address. (collect/roots.c) */
 void gl_hook_thread_ended(uintptr_t thread_pointer);
 

@@ -106,7 +106,8 @@ enum gl_block_flag {
     GL_BLOCK_UNSWEPT = 2,    /* on the unswept list of its bin */
     GL_BLOCK_OVERFLOWED = 4, /* the mark stack was full: marked objects of it may be unscanned */
     GL_BLOCK_ALL_DEAD = 16,  /* at the flip no object of it was reached */
-    GL_BLOCK_BOUNDARY = 32   /* first or last block of a free run; arena lock */
+    GL_BLOCK_BOUNDARY = 32,  /* first or last block of a free run; arena lock */
+    GL_BLOCK_CONDEMNED = 64  /* some object of it may be condemned; the collector */
 };
 
 /* Block header, 64 bytes, and the bitmap of free slots. Together they take 9 cache lines, an odd number,
@@ -138,12 +139,16 @@ enum { GL_BLOCK_HEADER_BYTES = offsetof(gl_block, free_bits) };
 _Static_assert(sizeof(gl_desc) == 8, "the marker loads a descriptor as one word");
 _Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
 
-/* Values of the state byte. FROZEN and PINNED are roots; all but ALLOCATED alone are slow to free. */
+/* Values of the state byte. FROZEN and PINNED are roots. CONDEMNED counts, to 3, the collections that
+ * have not reached an object of malloc's which nobody has freed (collect/lost.h). All but ALLOCATED alone
+ * are slow to free. */
 enum gl_state {
     GL_STATE_FREE = 0,
     GL_STATE_ALLOCATED = 1,
     GL_STATE_FROZEN = 2,
-    GL_STATE_PINNED = 4
+    GL_STATE_PINNED = 4,
+    GL_STATE_CONDEMNED_ONCE = 8,
+    GL_STATE_CONDEMNED = 24 /* all bits of the count */
 };
 
 /* A declaration that says so spares a load of the address through the global offset table. */

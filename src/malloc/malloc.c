@@ -122,20 +122,26 @@ GL_MALLOC_PUBLIC void cfree(void *p)
 }
 
 /* Some programs (redis) ask at every allocation and free: a small object is answered from its
- * descriptor, if the state byte says that one begins there. NULL is outside the heap. */
+ * descriptor, if the state byte says that a plain one begins there. NULL is outside the heap. */
 GL_MALLOC_PUBLIC size_t malloc_usable_size(void *p)
 {
     uintptr_t offset = (uintptr_t)p - gl_heap.base;
     uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
     if (granule < gl_heap.used_bytes >> GL_GRANULE_SHIFT &&
-        gl_heap.state[granule] != GL_STATE_FREE) {
+        gl_heap.state[granule] == GL_STATE_ALLOCATED) {
         size_t granules = gl_heap.descs[offset >> GL_BLOCK_SHIFT].granules;
         if (GL_LIKELY(granules != 0)) {
             return granules << GL_GRANULE_SHIFT;
         }
     }
     gl_object object;
-    return gl_heap_find_exact((uintptr_t)p, &object) ? object.bytes : 0;
+    if (!gl_heap_find_exact((uintptr_t)p, &object)) {
+        return 0;
+    }
+    if (object.state & GL_STATE_CONDEMNED) {
+        gl_hook_condemned_used(&object, "malloc_usable_size");
+    }
+    return object.bytes;
 }
 
 /* ---- Aligned --------------------------------------------------------------------------------- */

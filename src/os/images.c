@@ -131,6 +131,33 @@ bool gl_images_read(gl_images *images)
     return !r.has_failed;
 }
 
+typedef struct naming {
+    uint64_t *n_loads;
+    void (*fn)(const char *path, void *arg);
+    void *arg;
+    bool is_begun;
+} naming;
+
+static int name_image(struct dl_phdr_info *info, size_t info_bytes, void *arg)
+{
+    naming *n = arg;
+    if (!n->is_begun) {
+        n->is_begun = true;
+        bool is_counted = info_bytes >= offsetof(struct dl_phdr_info, dlpi_adds) + sizeof info->dlpi_adds;
+        if (is_counted && *n->n_loads == info->dlpi_adds)
+            return 1;
+        *n->n_loads = is_counted ? info->dlpi_adds : 0;
+    }
+    n->fn(info->dlpi_name, n->arg);
+    return 0;
+}
+
+void gl_images_each_new(uint64_t *n_loads, void (*fn)(const char *path, void *arg), void *arg)
+{
+    naming n = {.n_loads = n_loads, .fn = fn, .arg = arg};
+    dl_iterate_phdr(name_image, &n);
+}
+
 /* --- Dynamic thread-local storage --------------------------------------------------------------- */
 
 #if defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))

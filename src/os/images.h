@@ -35,6 +35,10 @@ typedef struct gl_images {
  * is short. */
 bool gl_images_read(gl_images *images);
 
+/* If objects have been loaded since *n_loads was set (0: ever), calls fn(path, arg) for all that are loaded
+ * now. Takes the loader's lock, as gl_images_read(). */
+void gl_images_each_new(uint64_t *n_loads, void (*fn)(const char *path, void *arg), void *arg);
+
 /* Calls fn(start, end, arg) for each thread-local block of the thread whose control block is at
  * `thread_pointer` that the loader has allocated dynamically, by the thread's vector of blocks
  * (glibc's layout on x86-64 and aarch64; nothing elsewhere). The world is stopped. */

@@ -243,8 +243,8 @@ static void check(bool is_true, const char *what)
 static void check_ends(void)
 {
     gl_pacer p;
-    gl_pacer_sample huge = {UINT64_MAX, UINT64_MAX / 2, UINT64_MAX, UINT64_MAX};
-    gl_pacer_sample none = {0, 0, 0, 0};
+    gl_pacer_sample huge = {UINT64_MAX, UINT64_MAX / 2, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, 0};
+    gl_pacer_sample none = {0, 0, 0, 0, 0, 0, 0};
     gl_pacer_init(&p, 0, MIB, NO_LIMIT, 16);
     check(gl_pacer_trigger(&p) == UINT64_MAX, "percent 0: a trigger");
     check(gl_pacer_learn(&p, &none) == UINT64_MAX, "percent 0: a trigger after a collection");
@@ -265,7 +265,7 @@ static void check_first(void)
 {
     static const uint64_t YOUNG_NS = 100000000, OLD_NS = 600000000;
     gl_pacer p;
-    gl_pacer_sample any = {32 * MIB, 30 * MIB, 10000000, OLD_NS};
+    gl_pacer_sample any = {32 * MIB, 30 * MIB, 10000000, OLD_NS, 0, 0, 0};
     gl_pacer_init(&p, 200, 32 * MIB, NO_LIMIT, 16);
     check(gl_pacer_defer(&p, 33 * MIB, YOUNG_NS) == 0, "no patience, and it waits");
     p.patience = 4;

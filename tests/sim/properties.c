@@ -47,8 +47,15 @@ static gl_pacer any_pacer(uint64_t *state)
 
 static gl_pacer_sample any_sample(uint64_t *state)
 {
-    return (gl_pacer_sample){any_number(state), any_number(state), any_number(state),
-                             any_number(state)};
+    gl_pacer_sample s;
+    uint64_t *const members[] = {&s.before_bytes,        &s.live_bytes,
+                                 &s.collector_ns,        &s.program_ns,
+                                 &s.condemned_bytes,     &s.new_condemned_bytes,
+                                 &s.old_reclaimed_bytes};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        *members[i] = any_number(state);
+    }
+    return s;
 }
 
 /* ---- One step -------------------------------------------------------------------------------- */
@@ -127,7 +134,7 @@ START_TEST(a_poor_collection_delays_the_next)
     gl_pacer with, without;
     gl_pacer_init(&with, 100, MIB, NO_LIMIT, 16);
     gl_pacer_init(&without, 100, MIB, NO_LIMIT, 1);
-    gl_pacer_sample poor = {100 * MIB, 99 * MIB, 1000, 1000000};
+    gl_pacer_sample poor = {100 * MIB, 99 * MIB, 1000, 1000000, 0, 0, 0};
     uint64_t last = 0;
     for (int i = 0; i < 4; i++) {
         uint64_t trigger = gl_pacer_learn(&with, &poor);
@@ -136,7 +143,7 @@ START_TEST(a_poor_collection_delays_the_next)
         last = trigger;
     }
     ck_assert_uint_eq(gl_pacer_learn(&with, &poor), last); /* the end of the backoff */
-    gl_pacer_sample rich = {1000 * MIB, 99 * MIB, 1000, 1000000};
+    gl_pacer_sample rich = {1000 * MIB, 99 * MIB, 1000, 1000000, 0, 0, 0};
     for (int i = 0; i < 4; i++) {
         gl_pacer_learn(&with, &rich);
     }
@@ -171,8 +178,10 @@ static outcome simulate(const program *g, gl_pacer *p, int n_steps)
         since_ns += g->step_bytes / 1024 * g->allocate_ns_per_mib / 1024;
         o.max_in_use = in_use > o.max_in_use ? in_use : o.max_in_use;
         if (in_use > trigger) {
-            gl_pacer_sample s = {in_use, live, 50000 + live / 1024 * g->mark_ns_per_mib / 1024,
-                                 since_ns};
+            gl_pacer_sample s = {.before_bytes = in_use,
+                                 .live_bytes = live,
+                                 .collector_ns = 50000 + live / 1024 * g->mark_ns_per_mib / 1024,
+                                 .program_ns = since_ns};
             trigger = gl_pacer_learn(p, &s);
             in_use = live;
             o.n_collections++;
