@@ -22,7 +22,7 @@ workload() {
     names=$(printf "$base/part%03d\n" {0..20} | sed 's/.*/url = "&"\noutput = "&"/; s#output = ".*/#output = "#')
     under -n 0 /usr/bin/curl --silent --fail --no-progress-meter --parallel --parallel-max 8 --config - <<< "$names"
     cat part0* | digest parallel
-    under -n 0 /usr/bin/curl --silent --include "$base/nothing" | head -n 1
+    under -n 0 /usr/bin/curl --silent --include "$base/nothing" | sed -n 1p
     kill "$server"
     wait "$server" || true
 }

@@ -38,6 +38,6 @@ workload() {
         sleep 0.02
     done
     { echo "over the wire"; sleep 0.3; } | run s_client -unix socket -CAfile certificate.pem \
-        -verify_return_error -quiet -no_ign_eof 2> client.log | head -n 1
+        -verify_return_error -quiet -no_ign_eof 2> client.log | sed -n 1p
     wait
 }
