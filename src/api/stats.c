@@ -67,18 +67,24 @@ static void add(gl_fmt *line, const char *key, uint64_t value)
     gl_fmt_dec(line, value);
 }
 
-/* One word: a blank in the name would end it. */
-static void add_program(gl_fmt *line)
+static char program[64];
+
+/* At the start: servers write what they do over their arguments, and the name is one of them. One word:
+ * a blank in it would end it. */
+__attribute__((constructor)) static void note_program(void)
 {
-    char name[64];
-    gl_os_program_name(name, sizeof name);
-    for (char *c = name; *c; c++) {
+    gl_os_program_name(program, sizeof program);
+    for (char *c = program; *c; c++) {
         if (*c <= ' ') {
             *c = '_';
         }
     }
+}
+
+static void add_program(gl_fmt *line)
+{
     gl_fmt_str(line, " program=");
-    gl_fmt_str(line, name[0] ? name : "?");
+    gl_fmt_str(line, program[0] ? program : "?");
     static const char *const modes[] = {" mode=collect", " mode=malloc", " mode=safe"};
     gl_fmt_str(line, modes[gl_options.mode]);
 }
