@@ -42,7 +42,9 @@ GC_BEGIN_DECLS
 typedef enum gc_mode {
     GC_MODE_DEFAULT = 0, /* as the environment says, else GC_MODE_COLLECT */
     GC_MODE_COLLECT = 1, /* explicit free at full speed; unreachable memory is reclaimed */
-    GC_MODE_MALLOC = 2   /* never collects by itself: a plain allocator */
+    GC_MODE_MALLOC = 2,  /* never collects by itself: a plain allocator */
+    GC_MODE_SAFE = 3     /* what is freed is reused only when nothing refers to it any more; to be chosen
+                            before the first use */
 } gc_mode;
 
 /* What a program can fix at start. A member that is 0 or NULL leaves the default, or what the
@@ -211,7 +213,7 @@ typedef struct gc_stats {
     size_t size;
     gc_generation_stats generations[3]; /* full collections count in [2] */
     uint64_t live_bytes;          /* in objects that are allocated now, by slot size */
-    uint64_t live_objects;
+    uint64_t live_objects;        /* in mode `safe` with those in quarantine */
     uint64_t heap_bytes;          /* blocks that hold objects, whole */
     uint64_t quarantined_bytes;   /* freed and held back */
     uint64_t retained_free_bytes; /* free blocks that still have memory behind them */
@@ -247,7 +249,8 @@ typedef enum gc_reason {
     GC_REASON_THRESHOLD = 2,    /* gc_set_threshold() */
     GC_REASON_MEMORY_LIMIT = 3, /* close to the soft limit */
     GC_REASON_NO_MEMORY = 4,    /* an allocation would have failed */
-    GC_REASON_STRESS = 5        /* option stress_every */
+    GC_REASON_STRESS = 5,       /* option stress_every */
+    GC_REASON_QUARANTINE = 6    /* mode `safe`: as much has been freed as may wait */
 } gc_reason;
 
 /* One start or stop of a collection. Valid during the call of the callback only. */

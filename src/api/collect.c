@@ -35,7 +35,8 @@ static int collect_now(size_t *n_collected)
     switch (collect_outside(&report)) {
     case GL_CYCLE_DONE:
         /* Each object counts once: when it is found. Those of malloc's are watched then. */
-        *n_collected = (size_t)(report.collected - report.lost.ripe_objects + report.lost.new_objects);
+        *n_collected = (size_t)(report.collected - report.lost.ripe_objects +
+                                 report.lost.new_objects - report.quarantine.released_objects);
         return 0;
     case GL_CYCLE_BUSY:
         return EBUSY;

@@ -17,7 +17,9 @@
  * threads that were stopped, with the one that collected. What follows is there only if it is not zero:
  * ", 2 markers"; ", 12 condemned (1.2 KiB)", objects that nobody freed and nothing refers to, kept for now;
  * ", 12 lost but exempt (1.2 KiB)", the same, kept for good; ", 3 uses of hidden pointers", how often since
- * the start the program has freed or resized a condemned object.
+ * the start the program has freed or resized a condemned object. In mode `safe`: ", 12 released from
+ * quarantine (1.2 KiB)", objects that the program had freed, and that may be used again; ", 3 held in
+ * quarantine (96 B)", to which something still refers.
  */
 #include <errno.h>
 
@@ -139,6 +141,8 @@ static const char *reason_name(gc_reason reason)
         return "no-memory";
     case GC_REASON_STRESS:
         return "stress";
+    case GC_REASON_QUARANTINE:
+        return "quarantine";
     }
     return "unknown";
 }
@@ -203,6 +207,9 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
         gl_fmt_str(line, " markers");
     }
     add_lost(line, &report->lost);
+    const gl_quarantine_report *q = &report->quarantine;
+    add_amount(line, q->released_objects, q->released_bytes, " released from quarantine");
+    add_amount(line, q->held_objects, q->held_bytes, " held in quarantine");
     gl_fmt_str(line, "\n");
 }
 

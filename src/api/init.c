@@ -19,7 +19,7 @@ bool gl_config_read(const gc_config *config, gc_config *complete)
     }
     memset(complete, 0, sizeof *complete);
     memcpy(complete, config, config->size);
-    return (unsigned)complete->mode <= GC_MODE_MALLOC && complete->percent <= PERCENT_MAX;
+    return (unsigned)complete->mode <= GC_MODE_SAFE && complete->percent <= PERCENT_MAX;
 }
 
 static void set_if_given(uint64_t *knob, uint64_t value)
@@ -35,6 +35,8 @@ void gl_config_apply(const gc_config *complete, gl_knobs *knobs, gl_option_fault
         knobs->mode = GL_MODE_COLLECT;
     } else if (complete->mode == GC_MODE_MALLOC) {
         knobs->mode = GL_MODE_MALLOC;
+    } else if (complete->mode == GC_MODE_SAFE) {
+        knobs->mode = GL_MODE_SAFE;
     }
     if (complete->percent != 0) {
         knobs->percent = complete->percent < 0 ? 0 : (uint64_t)complete->percent;
@@ -54,7 +56,8 @@ static int reconfigure(const gc_config *complete)
     gl_knobs old = gl_options, new = old;
     gl_option_faults faults = {0, 0};
     gl_config_apply(complete, &new, &faults);
-    if (!gl_options_accept(&new, &faults)) {
+    bool is_safe_wanted = new.mode == GL_MODE_SAFE, is_safe_now = old.mode == GL_MODE_SAFE;
+    if (!gl_options_accept(&new, &faults) || is_safe_wanted != is_safe_now) {
         return EINVAL;
     }
     new.suspend_signal = old.suspend_signal;

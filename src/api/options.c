@@ -40,7 +40,7 @@ const size_t gl_n_knobs = sizeof gl_knob_table / sizeof gl_knob_table[0];
 static gl_lock lock = GL_LOCK_INIT(GL_RANK_API);
 
 /* Modes of the interface that come in later versions: known, so that the message can say so. */
-static const char modes_to_come[] = "safe|leaks";
+static const char modes_to_come[] = "leaks";
 
 /* Variables that begin like ours and are not options: used by the command, and by build systems
  * (PKG_CHECK_MODULES makes such names). */

@@ -35,6 +35,7 @@ static void fill(gc_stats *stats)
     stats->retained_free_bytes = heap.free_retained_bytes;
     stats->returned_bytes = heap.returned_bytes;
     stats->metadata_bytes = heap.metadata_bytes;
+    stats->quarantined_bytes = heap.quarantined_bytes;
     stats->rss_bytes = gl_os_rss_bytes();
     stats->allocated_bytes = gl_load_relaxed(&gl_heap.allocated_bytes);
 }
@@ -84,7 +85,8 @@ static void add_program(gl_fmt *line)
 {
     gl_fmt_str(line, " program=");
     gl_fmt_str(line, program[0] ? program : "?");
-    gl_fmt_str(line, gl_options.mode == GL_MODE_MALLOC ? " mode=malloc" : " mode=collect");
+    static const char *const modes[] = {" mode=collect", " mode=malloc", " mode=safe"};
+    gl_fmt_str(line, modes[gl_options.mode]);
 }
 
 static void compose(gl_fmt *line, const gc_stats *stats)
@@ -112,6 +114,7 @@ static void compose(gl_fmt *line, const gc_stats *stats)
     add(line, "pause_p99_ns", stats->pause_p99_ns);
     add(line, "pause_total_ns", stats->pause_total_ns);
     add(line, "skipped", stats->skipped);
+    add(line, "quarantined_bytes", stats->quarantined_bytes);
     add(line, "condemned_objects", stats->condemned_objects);
     add(line, "condemned_bytes", stats->condemned_bytes);
     add(line, "exempt_objects", stats->exempt_objects);

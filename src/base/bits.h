@@ -11,6 +11,9 @@ static inline unsigned gl_ctz64(uint64_t v) { return (unsigned)__builtin_ctzll(v
 static inline unsigned gl_popcount64(uint64_t v) { return (unsigned)__builtin_popcountll(v); }
 static inline unsigned gl_log2_floor(uint64_t v) { return 63u - (unsigned)__builtin_clzll(v); }
 
+/* A word with the lowest n bits set. */
+static inline uint64_t gl_low_bits(uint32_t n) { return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1; }
+
 static inline bool gl_is_power_of_two(uint64_t v) { return v != 0 && (v & (v - 1)) == 0; }
 
 /* `unit` is a power of two; the caller has excluded overflow. */

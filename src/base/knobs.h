@@ -24,7 +24,7 @@ typedef struct gl_knobs {
 #undef GL_KNOB
 } gl_knobs;
 
-enum { GL_MODE_COLLECT = 0, GL_MODE_MALLOC = 1 };
+enum { GL_MODE_COLLECT = 0, GL_MODE_MALLOC = 1, GL_MODE_SAFE = 2 };
 enum { GL_HUGE_PAGES_AUTO = 0, GL_HUGE_PAGES_NEVER = 1, GL_HUGE_PAGES_ALWAYS = 2 };
 enum { GL_ROOTS_AUTO = 0, GL_ROOTS_IMAGES = 1, GL_ROOTS_PROCESS = 2 };
 

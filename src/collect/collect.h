@@ -22,6 +22,12 @@ typedef struct gl_lost_report {
     bool was_thorough;                           /* all memory was searched before that */
 } gl_lost_report;
 
+/* What one collection did with what the program had freed (collect/quarantine.h). */
+typedef struct gl_quarantine_report {
+    uint64_t released_objects, released_bytes;
+    uint64_t held_objects, held_bytes; /* something refers to them */
+} gl_quarantine_report;
+
 /* One finished collection. */
 typedef struct gl_cycle_report {
     uint64_t sequence; /* from 1 */
@@ -36,7 +42,8 @@ typedef struct gl_cycle_report {
     uint64_t pause_ns, duration_ns;
     size_t n_threads; /* stopped, with this one */
     uint32_t n_markers;
-    gl_lost_report lost;
+    gl_lost_report lost;             /* mode `collect` */
+    gl_quarantine_report quarantine; /* mode `safe` */
     bool is_skipped;  /* given up: nothing was changed */
 } gl_cycle_report;
 

@@ -13,6 +13,7 @@
 #include "heap/arena.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "heap/quarantine.h"
 #include "os/system.h"
 
 /* Defined by the malloc layer, if it is part of this library. */
@@ -129,6 +130,11 @@ void gl_collect_init(void)
         control.pacer.patience = PATIENCE_PRELOADED;
     }
     control.last_end_ns = gl_os_now_ns();
+    if (gl_quarantine_is_on()) {
+        gl_store_relaxed(&gl_quarantine.limit_bytes, gl_options.quarantine_bytes
+                                                         ? gl_options.quarantine_bytes
+                                                         : gl_pacer_quarantine_first_bytes);
+    }
     gl_cycle_open();
     gl_collect_repace();
 }
@@ -274,6 +280,8 @@ void gl_hook_collection_due(size_t bytes)
     size_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
     if (is_stress_due()) {
         gl_cycle_try(GC_REASON_STRESS);
+    } else if (gl_quarantine_is_on() && gl_quarantine_is_full()) {
+        gl_cycle_try(GC_REASON_QUARANTINE);
     } else if (in_use + bytes > gl_load_relaxed(&control.trigger)) {
         if (can_wait(in_use + bytes)) {
             return;
@@ -290,6 +298,18 @@ void gl_hook_collection_due(size_t bytes)
 uint64_t gl_control_next_sequence(void)
 {
     return gl_add_relaxed(&control.sequence, 1) + 1;
+}
+
+static void adapt_quarantine(const gl_pacer_sample *s)
+{
+    if (gl_options.quarantine_bytes != 0) {
+        gl_store_relaxed(&gl_quarantine.limit_bytes, gl_options.quarantine_bytes);
+    } else if (gl_quarantine_is_on()) {
+        uint64_t limit =
+            gl_pacer_quarantine(gl_load_relaxed(&gl_quarantine.limit_bytes), s->live_bytes,
+                                s->collector_ns, s->program_ns);
+        gl_store_relaxed(&gl_quarantine.limit_bytes, limit);
+    }
 }
 
 void gl_control_finished(const gl_cycle_report *r)
@@ -316,7 +336,10 @@ void gl_control_finished(const gl_cycle_report *r)
     control.full.duration_ns += r->duration_ns;
     gl_pauses_add(&control.pauses, r->pause_ns);
     prepare_locked();
-    uint64_t trigger = gl_pacer_learn(&control.pacer, &sample);
+    uint64_t trigger = r->reason == GC_REASON_QUARANTINE
+                           ? gl_pacer_note(&control.pacer, r->live_bytes)
+                           : gl_pacer_learn(&control.pacer, &sample);
+    adapt_quarantine(&sample);
     publish_trigger_locked(trigger);
     gl_lock_release(&control.lock);
     advise_by_survival(&sample);
@@ -342,6 +365,10 @@ void gl_control_skipped(void)
     gl_lock_acquire(&control.lock);
     publish_trigger_locked(in_use + in_use / 4 + (1u << 20));
     gl_lock_release(&control.lock);
+    if (gl_quarantine_is_on()) {
+        gl_store_relaxed(&gl_quarantine.limit_bytes,
+                         gl_load_relaxed(&gl_quarantine.fresh_bytes) + in_use / 4 + (1u << 20));
+    }
 }
 
 /* At worst a sum lacks the collection that another thread was adding. */

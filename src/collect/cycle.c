@@ -17,14 +17,17 @@
 #include "collect/flip.h"
 #include "collect/garbage.h"
 #include "collect/layout.h"
+#include "collect/linear.h"
 #include "collect/lost.h"
 #include "collect/mark.h"
+#include "collect/quarantine.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/quarantine.h"
 #include "os/images.h"
 #include "os/system.h"
 #include "os/threads.h"
@@ -141,6 +144,16 @@ static bool search_roots(gl_marker *m, void *context)
     return gl_roots_mark(m, c->self, gl_threads_stopped(), c->images) != 0;
 }
 
+/* Of what was not reached, what is kept all the same; and of what was freed, what can be used again. */
+static void decide(pause_context *c)
+{
+    if (gl_quarantine_is_on()) {
+        gl_quarantine_settle(&c->report->quarantine);
+    } else {
+        gl_lost_hold(cycle.marker, c->report->reason, search_roots, c, &c->report->lost);
+    }
+}
+
 /* The table of contents of a collection. The world is stopped; `self` is the calling thread. */
 static void pause(const gl_stopped_thread *self, void *context)
 {
@@ -151,6 +164,7 @@ static void pause(const gl_stopped_thread *self, void *context)
 
     verify_if_asked();
     gl_mark_prepare(m);
+    gl_marker_read_between(m, gl_quarantine_is_on());
     r->root_bytes = gl_roots_mark(m, self, gl_threads_stopped(), c->images);
     if (r->root_bytes == 0) {
         return;
@@ -158,8 +172,11 @@ static void pause(const gl_stopped_thread *self, void *context)
     gl_garbage_mark(m);
     r->roots_ns = lap(c);
 
+    if (gl_quarantine_is_on()) {
+        gl_linear_mark_from_malloc(m);
+    }
     gl_mark_drain(m);
-    gl_lost_hold(m, r->reason, search_roots, c, &r->lost);
+    decide(c);
     r->uncollectable = gl_garbage_inspect(m);
     r->mark_ns = lap(c);
     r->n_markers = gl_marker_n_markers(m);

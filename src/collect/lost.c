@@ -6,7 +6,7 @@
 
 #include "base/bits.h"
 #include "base/knobs.h"
-#include "collect/thorough.h"
+#include "collect/linear.h"
 #include "heap/arena.h"
 #include "heap/hooks.h"
 #include "heap/size_class.h"
@@ -210,8 +210,7 @@ static void each_in_block(holding *h, uint32_t block, visit *fn)
     unsigned states = 0;
     for (uint32_t w = 0; w < gl_words_for(header->n_objects); w++) {
         uint64_t marks = gl_block_mark_bits(block)[w];
-        uint32_t n = header->n_objects - w * 64;
-        uint64_t slots = n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+        uint64_t slots = gl_low_bits(header->n_objects - w * 64);
         for (uint64_t todo = has_condemned ? slots : ~marks & slots; todo; todo &= todo - 1) {
             uint32_t bit = gl_ctz64(todo);
             uintptr_t start = gl_block_start(block) + (w * 64 + bit) * bytes;
@@ -316,7 +315,7 @@ static bool search_thoroughly(gl_marker *m, gl_lost_search *search, void *arg)
     for (int i = 0; i < SEARCHES_MAX; i++) {
         gl_marker_be_thorough(m, true);
         bool is_done = search(m, arg);
-        gl_thorough_mark_heap(m);
+        gl_linear_mark_from_live(m);
         gl_marker_be_thorough(m, false);
         bool has_found = gl_marker_has_work(m);
         gl_mark_drain(m);

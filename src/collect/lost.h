@@ -6,7 +6,7 @@
  * can find (an offset, an XOR), so what it freed and what it seems to have lost are two things. An object
  * of malloc's that a collection does not reach is first CONDEMNED, and kept, with all that it refers to.
  * Only when several collections (option lost_collections) have not reached it, and a thorough search
- * (collect/thorough.h) has found nothing either, it is reclaimed.
+ * (collect/linear.h) has found nothing either, it is reclaimed.
  *
  * EVIDENCE. If the program frees, resizes or measures a condemned object, it has a pointer that we did
  * not find. From then on no lost object of that size class is reclaimed, and after a few such classes

@@ -9,11 +9,13 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "collect/marker.h"
+#include "collect/quarantine.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
 #include "heap/large.h"
 #include "heap/meta.h"
+#include "heap/quarantine.h"
 #include "os/memory.h"
 #include "os/registers.h"
 
@@ -135,8 +137,8 @@ static void rescan_block(gl_marker *m, uint32_t block)
     }
     for (uint32_t i = 0; i < header->n_objects; i++) {
         gl_object object;
-        if (gl_heap_find(gl_block_start(block) + (size_t)i * desc.granules * GL_GRANULE_BYTES,
-                         &object) &&
+        if (gl_heap_find_held(gl_block_start(block) + (size_t)i * desc.granules * GL_GRANULE_BYTES,
+                              &object) &&
             gl_mark_is_set(&object) && object.kind != GL_KIND_ATOMIC) {
             gl_marker_push(m, gl_id_of_small(block, i, desc, object.kind));
             gl_mark_loop(m);
@@ -215,7 +217,7 @@ static void mark_portion(gl_marker *m, const gl_root_word *first, size_t n, size
     if (n_found) {
         mark_candidates(m, candidates, n_found, kind);
     }
-    if (GL_UNLIKELY(m->is_thorough && n_between > 0)) {
+    if (GL_UNLIKELY(m->reads_between && n_between > 0)) {
         const gl_root_word *between = (const gl_root_word *)((uintptr_t)first + sizeof *first / 2);
         n_found = m->filter_roots(between, n_between, &range, candidates);
         mark_candidates(m, candidates, n_found, kind);
@@ -226,7 +228,7 @@ void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind ki
 {
     const gl_root_word *word = (const gl_root_word *)gl_round_up(start, sizeof(uintptr_t));
     const gl_root_word *stop = (const gl_root_word *)gl_round_down(end, sizeof(uintptr_t));
-    if (m->is_thorough) {
+    if (m->counts_ends) {
         kind = GL_ROOT_REGISTERS;
     }
     while (word < stop) {
@@ -237,9 +239,14 @@ void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind ki
     }
 }
 
+void gl_marker_read_between(gl_marker *m, bool reads_between)
+{
+    m->reads_between = reads_between;
+}
+
 void gl_marker_be_thorough(gl_marker *m, bool is_thorough)
 {
-    m->is_thorough = is_thorough;
+    m->reads_between = m->counts_ends = is_thorough;
 }
 
 void gl_mark_starts(gl_marker *m, const uintptr_t *starts, uint32_t n)
@@ -279,6 +286,15 @@ static void prepare_block(uint32_t block)
     }
 }
 
+static void prepare_small(uint32_t block)
+{
+    if (gl_quarantine_is_on() && gl_bin_kind(gl_heap.blocks[block].bin) == GL_KIND_MALLOC) {
+        gl_quarantine_premark(block);
+    } else {
+        prepare_block(block);
+    }
+}
+
 static void mark_cached(uint32_t bin, const gl_magazine *magazine, void *arg)
 {
     (void)bin;
@@ -296,19 +312,22 @@ void gl_mark_prepare(gl_marker *m)
 {
     m->marks = (uint8_t *)gl_heap.mark_bits;
     m->prefetches_marks = false;
-    m->is_thorough = false;
+    gl_marker_be_thorough(m, false);
     m->n_markers = 1;
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
+        gl_block *header = &gl_heap.blocks[block];
         if (gl_heap.descs[block].granules) {
-            prepare_block(block);
+            prepare_small(block);
         } else if (gl_heap.descs[block].bin == GL_ROLE_LARGE) {
-            gl_heap.blocks[block].is_marked = 0;
+            header->is_marked = gl_quarantine_is_on() && header->kind == GL_KIND_MALLOC &&
+                                gl_state_is_allocated(header->state);
         }
     }
     gl_cache_each_magazine(mark_cached, NULL);
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
         for (uint32_t i = 0; i < gl_bins[bin].n_batches; i++) {
-            gl_magazine batch = {gl_classes[gl_bin_class(bin)].batch, 0, gl_bins[bin].batches[i]};
+            gl_magazine batch = {.count = gl_classes[gl_bin_class(bin)].batch,
+                                 .slots = gl_bins[bin].batches[i]};
             mark_cached(bin, &batch, NULL);
         }
     }

@@ -31,8 +31,9 @@ void gl_mark_prepare(gl_marker *marker);
 /* Marks what the words in [start, end) refer to, and queues it for scanning. */
 void gl_mark_range(gl_marker *marker, uintptr_t start, uintptr_t end, gl_root_kind kind);
 
-/* From now on ranges are read also at addresses that are only a multiple of four, and every pointer to
- * the start of a slot counts for the slot before it, too. */
+/* From now on ranges are read also at addresses that are only a multiple of four; and, to be thorough,
+ * every pointer to the start of a slot counts for the slot before it, too. */
+void gl_marker_read_between(gl_marker *marker, bool reads_between);
 void gl_marker_be_thorough(gl_marker *marker, bool is_thorough);
 
 /* Marks an allocated object and queues it. */

@@ -102,7 +102,7 @@ static void scan_typed(gl_marker *m, uint64_t id)
     gl_object object;
     uint64_t spans[TYPED_SPANS];
     gl_filter_spans none = {NULL, 0};
-    if (!gl_heap_find(gl_id_address(id), &object)) {
+    if (!gl_heap_find_held(gl_id_address(id), &object)) {
         return;
     }
     const gc_layout *layout = gl_layout_get(gl_heap_layout_of(&object));

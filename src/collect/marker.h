@@ -58,7 +58,8 @@ struct gl_marker {
     size_t limit; /* test hook */
     uint64_t n_overflows;
     bool has_overflowed;         /* some block is flagged */
-    bool is_thorough;            /* ranges are read at every fourth byte (collect/thorough.h) */
+    bool reads_between;          /* ranges are read at every fourth byte (collect/linear.h) */
+    bool counts_ends;            /* in ranges, a pointer to a slot counts for the one before, too */
     bool prefetches_marks;       /* only with lanes: another processor may have the line. Without, the
                                     mark loop keeps enough loads in flight by itself */
     bool finds_new, finds_old;   /* most of the last batch was not marked yet; was marked already */

@@ -116,13 +116,40 @@ uint64_t gl_pacer_defer(const gl_pacer *p, uint64_t in_use_bytes, uint64_t progr
     return smaller(longest, add_capped(in_use_bytes, trigger / 4));
 }
 
+const uint64_t gl_pacer_quarantine_first_bytes = 1 << 20;
+
+uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t live_bytes, uint64_t collector_ns,
+                             uint64_t program_ns)
+{
+    static const uint64_t MAX_BYTES = 16 << 20;
+    enum { LONGEST_SHARE = 24, SHORTEST_SHARE = 64, OF_LIVE = 4 };
+    uint64_t max = larger(MAX_BYTES, live_bytes / OF_LIVE);
+    if (collector_ns > program_ns / LONGEST_SHARE) {
+        limit_bytes = add_capped(limit_bytes, limit_bytes);
+    } else if (collector_ns < program_ns / SHORTEST_SHARE) {
+        limit_bytes /= 2;
+    }
+    return larger(gl_pacer_quarantine_first_bytes, smaller(limit_bytes, max));
+}
+
+static void remember(gl_pacer *p, uint64_t live_bytes)
+{
+    p->live_bytes = live_bytes;
+    p->peak_bytes = larger(live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
+}
+
+uint64_t gl_pacer_note(gl_pacer *p, uint64_t live_bytes)
+{
+    remember(p, live_bytes);
+    return gl_pacer_trigger(p);
+}
+
 uint64_t gl_pacer_learn(gl_pacer *p, const gl_pacer_sample *s)
 {
     p->n_collections++;
     adapt_backoff(p, s);
     adapt_limit_room(p, s);
     p->condemned_bytes = smaller(s->condemned_bytes, s->live_bytes);
-    p->live_bytes = s->live_bytes - p->condemned_bytes;
-    p->peak_bytes = larger(p->live_bytes, p->peak_bytes - p->peak_bytes / PEAK_DECAY);
+    remember(p, s->live_bytes - p->condemned_bytes);
     return gl_pacer_trigger(p);
 }

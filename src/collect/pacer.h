@@ -65,4 +65,14 @@ uint64_t gl_pacer_defer(const gl_pacer *pacer, uint64_t in_use_bytes, uint64_t p
 /* Learns from a collection; returns the new trigger. */
 uint64_t gl_pacer_learn(gl_pacer *pacer, const gl_pacer_sample *sample);
 
+/* THE QUARANTINE (mode `safe`). How much the program may free until the next pass: as little as it can be, for
+ * it is memory that nobody has, and so much that passes take between a sixty-fourth and a twenty-fourth of the
+ * time; from 1 MiB to 16 MiB, or to a quarter of what lives if that is more. */
+uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t live_bytes, uint64_t collector_ns,
+                             uint64_t program_ns);
+extern const uint64_t gl_pacer_quarantine_first_bytes;
+
+/* A pass has counted what lives; it says nothing of how much garbage there is. */
+uint64_t gl_pacer_note(gl_pacer *pacer, uint64_t live_bytes);
+
 #endif

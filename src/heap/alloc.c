@@ -14,6 +14,7 @@
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/large.h"
+#include "heap/quarantine.h"
 
 static bool is_collection_due(size_t bytes)
 {
@@ -151,7 +152,9 @@ static bool free_large(uintptr_t p, const char *call)
     if (header->state != GL_STATE_ALLOCATED) {
         gl_hook_object_freed((void *)p, header->state);
     }
-    clobber(p, header->large_bytes);
+    if (!gl_quarantine_is_on()) {
+        clobber(p, header->large_bytes);
+    }
     return gl_large_free(p) || misused(call, (void *)p);
 }
 
@@ -174,11 +177,15 @@ static bool free_small(uintptr_t p, uint32_t block, const char *call)
         bin = swept_bin(block);
     }
     uint8_t *state = gl_state_of(p);
-    if (*state == GL_STATE_FREE) {
+    if (!gl_state_is_allocated(*state)) {
         return misused(call, (void *)p);
     }
     if (*state != GL_STATE_ALLOCATED) {
         gl_hook_object_freed((void *)p, *state);
+    }
+    if (gl_quarantine_is_on()) {
+        gl_quarantine_put(p, block, slot_bytes(p));
+        return true;
     }
     clobber(p, slot_bytes(p));
     *state = GL_STATE_FREE;
@@ -191,6 +198,9 @@ static bool free_small(uintptr_t p, uint32_t block, const char *call)
 bool gl_free_slow(void *pointer, const char *call)
 {
     uintptr_t p = (uintptr_t)pointer;
+    if (gl_quarantine_is_on() && GL_LIKELY(gl_quarantine_try(p))) {
+        return true;
+    }
     int saved_errno = errno;
     gl_cache_wake();
     if (!gl_heap_is_ready()) {

@@ -25,7 +25,8 @@
 
 typedef struct gl_magazine {
     uint32_t count;
-    uint32_t capacity; /* 0: never push here */
+    uint16_t push_limit; /* free() pushes below this count: the capacity, or 0 in mode `safe` */
+    uint16_t capacity;
     uintptr_t *slots;  /* capacity + 1 entries of meta memory */
 } gl_magazine;
 
@@ -41,6 +42,7 @@ typedef struct gl_cache {
     struct gl_cache *next, *prev; /* registry; GL_RANK_CACHES */
     int tid;                      /* of the owner; for messages */
     uint32_t number;              /* from 1; passes on with the cache when a thread has ended */
+    uint32_t quarantined_bytes;   /* not counted in gl_quarantine yet */
     gl_strip strips[GL_N_STRIPS]; /* by size class */
     gl_magazine magazines[GL_N_BINS];
 } gl_cache;
@@ -132,7 +134,7 @@ static inline bool gl_free(void *pointer, const char *call)
     gl_magazine *m = &gl_self->magazines[gl_heap.descs[offset >> GL_BLOCK_SHIFT].bin];
     uint8_t *state = &gl_heap.state[granule];
     uint32_t count = m->count;
-    if (GL_UNLIKELY(*state != GL_STATE_ALLOCATED || count >= m->capacity)) {
+    if (GL_UNLIKELY(*state != GL_STATE_ALLOCATED || count >= m->push_limit)) {
         return gl_free_slow(pointer, call);
     }
     *state = GL_STATE_FREE;

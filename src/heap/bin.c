@@ -70,11 +70,7 @@ static void set_desc(uint32_t block, uint32_t bin)
 }
 
 /* The bits of word w that stand for slots. */
-static uint64_t slot_mask(uint32_t n_objects, uint32_t w)
-{
-    uint32_t n = n_objects - w * 64;
-    return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
-}
+static uint64_t slot_mask(uint32_t n_objects, uint32_t w) { return gl_low_bits(n_objects - w * 64); }
 
 static void note_use(uint32_t bin)
 {

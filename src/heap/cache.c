@@ -11,6 +11,7 @@
 #include "heap/hooks.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
+#include "heap/quarantine.h"
 #include "os/threads.h"
 
 /* Threads that have no cache yet, threads that have given it back for good, and threads in a blocking
@@ -116,7 +117,7 @@ static void list_strip(const gl_strip *strip, uint32_t size_class, strip_slots *
 {
     uintptr_t next = gl_load_relaxed((const volatile gl_word *)&strip->next);
     uintptr_t end = gl_load_relaxed((const volatile gl_word *)&strip->end);
-    out->magazine = (gl_magazine){0, GL_STRIP_BYTES / GL_GRANULE_BYTES, out->slots};
+    out->magazine = (gl_magazine){.capacity = GL_STRIP_BYTES / GL_GRANULE_BYTES, .slots = out->slots};
     if (end - next > GL_STRIP_BYTES) {
         return;
     }
@@ -152,6 +153,8 @@ void gl_cache_detach(void)
         return;
     }
     gl_self = &no_cache;
+    gl_quarantine_count(cache->quarantined_bytes);
+    cache->quarantined_bytes = 0;
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
         if (cache->magazines[bin].count) {
             flush_magazine(bin, &cache->magazines[bin], cache->number);
@@ -217,7 +220,8 @@ static void enlarge_locked(gl_magazine *m, uint32_t capacity)
         gl_meta_free(m->slots, (m->capacity + 1u) * sizeof *slots);
     }
     m->slots = slots;
-    m->capacity = capacity;
+    m->capacity = (uint16_t)capacity;
+    m->push_limit = gl_quarantine_is_on() ? 0 : m->capacity;
 }
 
 /* Slow paths are our clock. No lock is held. */
@@ -231,7 +235,7 @@ static void pass_time(void)
 static void grow_locked(gl_magazine *m, const gl_class_info *info)
 {
     if (m->capacity < info->magazine) {
-        uint32_t wanted = m->capacity ? 2 * m->capacity + 1 : FIRST_CAPACITY;
+        uint32_t wanted = m->capacity ? 2u * m->capacity + 1 : FIRST_CAPACITY;
         enlarge_locked(m, wanted < info->magazine ? wanted : info->magazine);
     }
 }
@@ -246,7 +250,7 @@ static void refill_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
         m->count = info->batch;
         return;
     }
-    uint32_t half = (m->capacity + 1) / 2; /* 0: without memory there is no magazine */
+    uint32_t half = (m->capacity + 1u) / 2; /* 0: without memory there is no magazine */
     m->count = gl_bin_take_locked(bin, m->slots, half < info->batch ? half : info->batch, owner);
 }
 
@@ -382,6 +386,22 @@ size_t gl_cache_count_caches(void)
         n++;
     }
     return n;
+}
+
+size_t gl_cache_sum_quarantined(void)
+{
+    size_t sum = 0;
+    for (const gl_cache *c = caches.all; c; c = c->next) {
+        sum += c->quarantined_bytes;
+    }
+    return sum;
+}
+
+void gl_cache_forget_quarantined(void)
+{
+    for (gl_cache *c = caches.all; c; c = c->next) {
+        c->quarantined_bytes = 0;
+    }
 }
 
 size_t gl_cache_max_lost(void)

@@ -38,6 +38,11 @@ bool gl_cache_is_only(void);
 
 size_t gl_cache_count_caches(void); /* registry lock held, or the world stopped */
 
+/* What the threads have put into quarantine and not told yet (heap/quarantine.h); and, with the world
+ * stopped, that it has been counted. */
+size_t gl_cache_sum_quarantined(void);
+void gl_cache_forget_quarantined(void);
+
 /* How many slots may belong to nobody until the next collection: threads that a fork left behind may
  * have held one each. */
 size_t gl_cache_max_lost(void);

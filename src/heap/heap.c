@@ -11,6 +11,7 @@
 #include "heap/cache.h"
 #include "heap/large.h"
 #include "heap/meta.h"
+#include "heap/quarantine.h"
 #include "os/memory.h"
 
 static volatile gl_word is_ready;
@@ -20,6 +21,7 @@ bool gl_heap_init(void)
     if (is_ready) {
         return true;
     }
+    gl_quarantine_start();
     gl_size_class_init();
     gl_bin_init();
     if (!gl_arena_init() || !gl_cache_init(gl_options.stress_every || gl_options.clobber)) {
@@ -70,6 +72,11 @@ static bool find_large(uint32_t block, gl_object *object)
 }
 
 bool gl_heap_find(uintptr_t address, gl_object *object)
+{
+    return gl_heap_find_held(address, object) && gl_state_is_allocated(object->state);
+}
+
+bool gl_heap_find_held(uintptr_t address, gl_object *object)
 {
     if (!gl_heap_contains(address)) {
         return false;
@@ -144,7 +151,8 @@ bool gl_heap_each_in_block(uint32_t block, bool (*fn)(const gl_object *object, v
     if (desc.granules) {
         return each_in_small_block(block, fn, arg);
     }
-    return desc.bin != GL_ROLE_LARGE || !find_large(block, &object) || fn(&object, arg);
+    return desc.bin != GL_ROLE_LARGE || !find_large(block, &object) ||
+           !gl_state_is_allocated(object.state) || fn(&object, arg);
 }
 
 void gl_heap_each(bool (*fn)(const gl_object *object, void *arg), void *arg)
@@ -186,6 +194,12 @@ typedef struct cached {
     uint64_t bytes, slots;
 } cached;
 
+static uint64_t count_quarantined_locked(void)
+{
+    return gl_load_relaxed(&gl_quarantine.fresh_bytes) + gl_load_relaxed(&gl_quarantine.held_bytes) +
+           gl_cache_sum_quarantined();
+}
+
 static void add_magazine(uint32_t bin, const gl_magazine *m, void *arg)
 {
     cached *sum = arg;
@@ -216,10 +230,12 @@ void gl_heap_count(gl_heap_counts *counts)
     gl_arena_counts arena;
     gl_cache_lock();
     cached sum = count_cached_locked();
+    counts->quarantined_bytes = count_quarantined_locked();
     gl_cache_unlock();
     gl_arena_count(&arena);
     uint64_t taken = gl_load_relaxed(&gl_heap.allocated_slots);
-    counts->live_bytes = difference(gl_load_relaxed(&gl_heap.in_use_bytes), sum.bytes);
+    counts->live_bytes = difference(gl_load_relaxed(&gl_heap.in_use_bytes),
+                                    sum.bytes + counts->quarantined_bytes);
     counts->live_objects =
         difference(taken, gl_load_relaxed(&gl_heap.freed_slots) + sum.slots);
     counts->heap_bytes = arena.held_blocks << GL_BLOCK_SHIFT;

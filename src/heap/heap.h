@@ -47,6 +47,9 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call);
 bool gl_heap_find(uintptr_t address, gl_object *object);
 bool gl_heap_find_exact(uintptr_t address, gl_object *object);
 
+/* Finds also what is in quarantine. */
+bool gl_heap_find_held(uintptr_t address, gl_object *object);
+
 /* True if the address is inside the arena as used so far. */
 static inline bool gl_heap_contains(uintptr_t address)
 {
@@ -94,6 +97,7 @@ void gl_heap_after_fork_child(void);
 typedef struct gl_heap_counts {
     uint64_t live_bytes, live_objects; /* allocated now, by the state bytes if `exact`, else by
                                           counters, without what is in caches */
+    uint64_t quarantined_bytes;          /* not among the live ones */
     uint64_t heap_bytes;
     uint64_t free_retained_bytes;
     uint64_t returned_bytes;

@@ -9,11 +9,16 @@
 #include "base/knobs.h"
 #include "heap/arena.h"
 #include "heap/pages.h"
+#include "heap/quarantine.h"
 #include "os/memory.h"
 
 /* Above this, pages that may be dirty are given back instead of cleared: what the program does not
  * touch then costs nothing. */
 static const size_t CLEAR_BY_PURGE_BYTES = 512 * 1024;
+
+/* From this size on what is freed in mode `safe` gives its pages back at once: two passes of the quarantine
+ * cost more than the page faults. */
+static const size_t UNMAP_FROM_BYTES = 4 << 20;
 
 /* From 256 KiB on pages are moved, not copied: 12 us for the system call and its consequences, against
  * 37 us for copying to memory that is there already and 140 us to memory that is not. */
@@ -110,12 +115,24 @@ static bool claim(uint32_t head)
 {
     gl_lock_acquire(&gl_arena_lock);
     gl_block *header = &gl_heap.blocks[head];
-    bool is_ours = gl_heap.descs[head].bin == GL_ROLE_LARGE && header->state != GL_STATE_FREE;
+    bool is_ours =
+        gl_heap.descs[head].bin == GL_ROLE_LARGE && gl_state_is_allocated(header->state);
     if (is_ours) {
-        header->state = GL_STATE_FREE;
+        header->state = gl_quarantine_is_on() ? GL_STATE_QUARANTINED : GL_STATE_FREE;
     }
     gl_lock_release(&gl_arena_lock);
     return is_ours;
+}
+
+/* It waits with its content, or without its pages. */
+static void quarantine(uint32_t head)
+{
+    size_t bytes = gl_heap.blocks[head].large_bytes;
+    if (bytes >= UNMAP_FROM_BYTES) {
+        gl_os_purge((void *)gl_block_start(head), bytes);
+        bytes = 0;
+    }
+    gl_quarantine_count(bytes);
 }
 
 bool gl_large_free(uintptr_t start)
@@ -126,6 +143,10 @@ bool gl_large_free(uintptr_t start)
     }
     if (!claim(head)) {
         return false;
+    }
+    if (gl_quarantine_is_on()) {
+        quarantine(head);
+        return true;
     }
     gl_large_release(head);
     gl_arena_trim();
@@ -192,7 +213,10 @@ bool gl_large_try_resize(uintptr_t start, size_t bytes)
         memset((char *)start + bytes, 0, new_bytes - bytes);
     }
     header->large_bytes = new_bytes;
-    if (want < have && new_bytes < old_bytes) {
+    if (gl_quarantine_is_on() && new_bytes < old_bytes) {
+        /* What is cut off may still be referred to: only its pages go. */
+        gl_os_purge((void *)(start + new_bytes), old_bytes - new_bytes);
+    } else if (want < have && new_bytes < old_bytes) {
         gl_lock_acquire(&gl_arena_lock);
         header->run_blocks = (uint32_t)want;
         account_locked(have - want, false);
@@ -234,16 +258,21 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
     publish_locked(to, n, (gl_kind)old.kind, usable);
     gl_heap.blocks[to].layout = old.layout;
     gl_heap.blocks[to].state = old.state; /* it may have been frozen meanwhile */
+    if (how != GL_OS_MOVE_REFUSED) {
+        gl_heap.blocks[to].is_moved = 1;
+        gl_pages_forget_advice(to, n);
+    }
+    if (gl_quarantine_is_on() && (how == GL_OS_MOVED || how == GL_OS_MOVE_REFUSED)) {
+        gl_heap.blocks[head].state = GL_STATE_QUARANTINED;
+        gl_quarantine_count(how == GL_OS_MOVED ? 0 : old.large_bytes);
+        return;
+    }
     account_locked(old.run_blocks, false);
     gl_add_relaxed(&gl_heap.freed_slots, 1);
     gl_heap.blocks[head].state = GL_STATE_FREE;
     if (how == GL_OS_MOVE_REFUSED) {
         give_locked(head, old.run_blocks, old.is_moved);
-        return;
-    }
-    gl_heap.blocks[to].is_moved = 1;
-    gl_pages_forget_advice(to, n);
-    if (how == GL_OS_MOVED) {
+    } else if (how == GL_OS_MOVED) {
         gl_arena_give_clean_locked(head, old.run_blocks);
     } else {
         gl_arena_lose_locked(head, old.run_blocks);

@@ -25,7 +25,7 @@
  * EQUATIONS (checked by heap/verify.c, with the world stopped), for each small block b:
  *   n_free(b)  = number of set bits of free_bits(b)
  *   a slot is exactly one of: free (its bit is set, state 0), cached (in one magazine or depot,
- *     state 0), allocated (state != 0), dead (in an UNSWEPT block: mark bit 0, free bit 0)
+ *     state 0), allocated or in quarantine (state != 0), dead (in an UNSWEPT block: mark bit 0, free bit 0)
  *   state is 0 at each granule that is not the start of a slot
  *   the bits at and above n_objects are 0 in free_bits
  * and for the heap:
@@ -129,7 +129,8 @@ typedef struct gl_block {
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
     uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
-    uint32_t spare[3];
+    volatile uint8_t has_quarantined; /* small: some object of it may be in quarantine */
+    uint8_t spare[11];
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
@@ -141,15 +142,19 @@ _Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
 
 /* Values of the state byte. FROZEN and PINNED are roots. CONDEMNED counts, to 3, the collections that
  * have not reached an object of malloc's which nobody has freed (collect/lost.h). All but ALLOCATED alone
- * are slow to free. */
+ * are slow to free. QUARANTINED is freed, and held back (heap/quarantine.h): the program must not use it
+ * any more, but the slot is not free. */
 enum gl_state {
     GL_STATE_FREE = 0,
     GL_STATE_ALLOCATED = 1,
     GL_STATE_FROZEN = 2,
     GL_STATE_PINNED = 4,
     GL_STATE_CONDEMNED_ONCE = 8,
-    GL_STATE_CONDEMNED = 24 /* all bits of the count */
+    GL_STATE_CONDEMNED = 24, /* all bits of the count */
+    GL_STATE_QUARANTINED = 32 /* without ALLOCATED, which is in all others but FREE */
 };
+
+static inline bool gl_state_is_allocated(unsigned state) { return state & GL_STATE_ALLOCATED; }
 
 /* A declaration that says so spares a load of the address through the global offset table. */
 #define GL_HIDDEN __attribute__((visibility("hidden")))

@@ -31,7 +31,8 @@ try() {
     program=$1
     shift
     timeout -k 5 120 "$here/$program" "$@" || fails "$program with glibc: status $?"
-    for way in malloc: collect:trigger_bytes=64k collect:stress_every=97:clobber=1:verify=1; do
+    for way in malloc: collect:trigger_bytes=64k collect:stress_every=97:clobber=1:verify=1 \
+        safe:quarantine_bytes=64k safe:stress_every=97:clobber=1:verify=1; do
         preloaded "${way%%:*}" "${way#*:}" "$here/$program" "$@" ||
             fails "$program, mode and options $way: status $?"
     done

@@ -162,7 +162,7 @@ static void cached_slot_is_allocated(void)
 static void cached_slot_of_another_bin(void) { magazine()->slots[0] = large; }
 static void cached_slot_is_misplaced(void) { magazine()->slots[0] += 16; }
 static void cached_slot_is_nowhere(void) { magazine()->slots[0] = (uintptr_t)&large; }
-static void magazine_overflows(void) { magazine()->capacity = magazine()->count - 1; }
+static void magazine_overflows(void) { magazine()->capacity = (uint16_t)(magazine()->count - 1); }
 static void cached_slots_are_lost(void) { magazine()->count = 0; }
 
 static void cached_slot_is_free_too(void)
