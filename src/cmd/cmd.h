@@ -64,6 +64,7 @@ typedef struct gl_elf {
     bool has_headers;                 /* the rest is known: same width and order as this program */
     bool is_dynamic;                  /* started by a loader, or a loader itself */
     char loader[GL_ELF_LOADER_BYTES]; /* its path; "" if there is none */
+    const char *sanitizer;            /* whose malloc is part of the program; NULL: none */
 } gl_elf;
 
 /* Reads the headers from the beginning of the file. */

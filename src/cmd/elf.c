@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd/elf.c - what an ELF file says of itself: machine, loader, static or not. */
+/* cmd/elf.c - what an ELF file says of itself: machine, loader, static or not, sanitizer. */
 #include "cmd/cmd.h"
 
 #include <elf.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,87 @@ static bool has_soname(int fd, const ElfW(Phdr) * dynamic)
     return false;
 }
 
+/* ---- Sanitizers ------------------------------------------------------------------------------ */
+
+/* A program that is compiled with one of these calls its start, or has it. (That of undefined
+ * behaviour brings no malloc, and gets along with ours.) */
+static const struct {
+    const char *symbol, *name;
+} sanitizers[] = {
+    {"__asan_init", "AddressSanitizer"}, {"__hwasan_init", "HWAddressSanitizer"},
+    {"__tsan_init", "ThreadSanitizer"},  {"__msan_init", "MemorySanitizer"},
+    {"__lsan_init", "LeakSanitizer"},
+};
+
+/* Where the names are that the loader sees. */
+typedef struct name_table {
+    uint64_t address, bytes;
+} name_table;
+
+static name_table names_of(int fd, const ElfW(Phdr) * dynamic)
+{
+    name_table names = {0, 0};
+    ElfW(Dyn) entry;
+    for (uint64_t at = 0; at + sizeof entry <= dynamic->p_filesz; at += sizeof entry) {
+        if (!read_at(fd, &entry, sizeof entry, dynamic->p_offset + at) || entry.d_tag == DT_NULL) {
+            break;
+        }
+        if (entry.d_tag == DT_STRTAB) {
+            names.address = entry.d_un.d_ptr;
+        } else if (entry.d_tag == DT_STRSZ) {
+            names.bytes = entry.d_un.d_val;
+        }
+    }
+    return names;
+}
+
+static const char *find_sanitizer(const char *text, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += strlen(text + at) + 1) {
+        for (size_t i = 0; i < sizeof sanitizers / sizeof sanitizers[0]; i++) {
+            if (strcmp(text + at, sanitizers[i].symbol) == 0) {
+                return sanitizers[i].name;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void look_for_sanitizer(int fd, const ElfW(Ehdr) * header, const ElfW(Phdr) * dynamic,
+                               gl_elf *elf)
+{
+    enum { NAMES_MAX_BYTES = 64 << 20 };
+    name_table names = names_of(fd, dynamic);
+    ElfW(Phdr) segment;
+    for (unsigned i = 0; i < header->e_phnum && names.bytes <= NAMES_MAX_BYTES; i++) {
+        uint64_t at = header->e_phoff + (uint64_t)i * header->e_phentsize;
+        if (!read_at(fd, &segment, sizeof segment, at)) {
+            return;
+        }
+        uint64_t offset = names.address - segment.p_vaddr;
+        if (segment.p_type != PT_LOAD || offset >= segment.p_filesz ||
+            names.bytes > segment.p_filesz - offset) {
+            continue;
+        }
+        char *text = calloc(names.bytes + 1, 1);
+        if (text != NULL && read_at(fd, text, names.bytes, segment.p_offset + offset)) {
+            elf->sanitizer = find_sanitizer(text, names.bytes);
+        }
+        free(text);
+        return;
+    }
+}
+
+/* ---- The file -------------------------------------------------------------------------------- */
+
+static void read_dynamic(int fd, const ElfW(Ehdr) * header, const ElfW(Phdr) * dynamic, gl_elf *elf)
+{
+    if (has_soname(fd, dynamic)) {
+        elf->is_dynamic = true;
+    }
+    look_for_sanitizer(fd, header, dynamic, elf);
+}
+
 static void read_segments(int fd, const ElfW(Ehdr) * header, gl_elf *elf)
 {
     for (unsigned i = 0; i < header->e_phnum; i++) {
@@ -61,8 +143,8 @@ static void read_segments(int fd, const ElfW(Ehdr) * header, gl_elf *elf)
                 elf->loader[bytes] = '\0';
                 elf->is_dynamic = true;
             }
-        } else if (segment.p_type == PT_DYNAMIC && has_soname(fd, &segment)) {
-            elf->is_dynamic = true;
+        } else if (segment.p_type == PT_DYNAMIC) {
+            read_dynamic(fd, header, &segment, elf);
         }
     }
 }

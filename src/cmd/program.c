@@ -154,6 +154,12 @@ static int check_elf(const char *path, const gl_elf *elf, const char *library)
         gl_cmd_say("%s: is built for another C library (musl), and Gleaner is for glibc", path);
         return GL_EXIT_FAILED;
     }
+    if (elf->sanitizer != NULL) {
+        gl_cmd_say("%s: is compiled with %s, which brings a malloc of its own: the two cannot work"
+                   " together. Compile it without -fsanitize",
+                   path, elf->sanitizer);
+        return GL_EXIT_FAILED;
+    }
     return check_privileges(path);
 }
 

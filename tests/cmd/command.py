@@ -252,6 +252,20 @@ class Programs(Case):
         loader = re.search(r"(/\S*/ld-linux\S*)", loader.stdout).group(1)
         self.assertEqual(Result(["run", loader, "/bin/sh", "-c", "exit 3"]).status, 3)
 
+    def test_sanitizers(self):
+        for kind, name in (("address", "AddressSanitizer"), ("thread", "ThreadSanitizer"),
+                           ("leak", "LeakSanitizer")):
+            try:
+                program = self.compile(kind, f"-fsanitize={kind}")
+            except subprocess.CalledProcessError:
+                continue  # this compiler lacks it
+            self.refuses(program, FAILED, f"is compiled with {name}")
+        try:
+            program = self.compile("undefined", "-fsanitize=undefined")
+        except subprocess.CalledProcessError:
+            return
+        self.assertEqual(Result(["run", program]).status, 0)
+
     def test_privileged(self):
         program = self.compile("program")
         self.assertEqual(Result(["run", program]).status, 0)
