@@ -3,11 +3,35 @@
 #include "api/write.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
+#include "os/system.h"
 
 enum { FILE_MODE = 0666 }; /* less the umask */
+
+/* One word: a blank in the name would end it. */
+static void add_program(gl_fmt *line)
+{
+    char name[64];
+    gl_os_program_name(name, sizeof name);
+    for (char *c = name; *c; c++) {
+        if (*c <= ' ') {
+            *c = '_';
+        }
+    }
+    gl_fmt_str(line, " program=");
+    gl_fmt_str(line, name[0] ? name : "?");
+}
+
+void gl_write_begin(gl_fmt *line)
+{
+    gl_fmt_init(line);
+    gl_fmt_str(line, "pid=");
+    gl_fmt_dec(line, (uint64_t)getpid());
+    add_program(line);
+}
 
 static void complain(const char *path)
 {
