@@ -2,8 +2,8 @@
 /*
  * cmd/doctor.c - `gleaner doctor`: whether a program can be trusted on Gleaner's heap, and why not.
  *
- * The report begins with what weighs most and ends with the verdict. It is written after the program has
- * ended, so that it does not run into the program's own output.
+ * The report begins with what weighs most and ends with the verdict. It is written after the
+ * program has ended, so that it does not run into the program's own output.
  */
 #include "cmd/doctor.h"
 
@@ -33,12 +33,9 @@ static const char help[] =
     "found. That of PROGRAM is in the report.\n";
 
 static const struct option options[] = {
-    {"mode", required_argument, NULL, 'm'},
-    {"option", required_argument, NULL, 'o'},
-    {"output", required_argument, NULL, 'O'},
-    {"no-run", no_argument, NULL, 'n'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+    {"mode", required_argument, NULL, 'm'},   {"option", required_argument, NULL, 'o'},
+    {"output", required_argument, NULL, 'O'}, {"no-run", no_argument, NULL, 'n'},
+    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 typedef struct request {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd/doctor_figures.c - what the library wrote while the program ran: a line of statistics for each
- * process that ended by exit() (api/stats.c), and findings (api/findings.h).
+ * cmd/doctor_figures.c - what the library wrote while the program ran: a line of statistics for
+ * each process that ended by exit() (api/stats.c), and findings (api/findings.h).
  */
 #include "cmd/doctor.h"
 
@@ -89,8 +89,9 @@ static void add_process(const char *line, void *arg)
 static void report_collections(const totals *t, gl_report *report)
 {
     gl_report_add(report, GL_NOTE, NULL,
-                  "%llu process%s ended by exit() and told their figures: %llu collections", t->processes,
-                  t->processes == 1 ? "" : "es", t->collections);
+                  "%llu process%s ended by exit() and told %s figures: %llu collections",
+                  t->processes, t->processes == 1 ? "" : "es", t->processes == 1 ? "its" : "their",
+                  t->collections);
     if (t->skipped > 0) {
         gl_report_add(report, t->collections == 0 ? GL_AGAINST : GL_REMARK,
                       "Memory grows meanwhile, nothing is lost. A thread that blocks every signal"
@@ -108,11 +109,13 @@ static void report_collections(const totals *t, gl_report *report)
 static void report_memory(const totals *t, gl_report *report)
 {
     if (t->is_collect && t->reclaimed_objects > 0) {
-        gl_report_add(report, GL_NOTE, NULL, "%llu objects that it had lost were reclaimed (%llu bytes)",
+        gl_report_add(report, GL_NOTE, NULL,
+                      "%llu objects that it had lost were reclaimed (%llu bytes)",
                       t->reclaimed_objects, t->reclaimed_bytes);
     }
     if (t->condemned_bytes > 0) {
-        gl_report_add(report, GL_NOTE, NULL, "%llu bytes seem to be lost, and were watched at the end",
+        gl_report_add(report, GL_NOTE, NULL,
+                      "%llu bytes seem to be lost, and were watched at the end",
                       t->condemned_bytes);
     }
     if (t->exempt_bytes > 0) {
@@ -120,7 +123,8 @@ static void report_memory(const totals *t, gl_report *report)
                       t->exempt_bytes);
     }
     if (t->quarantined_bytes > 0) {
-        gl_report_add(report, GL_NOTE, NULL, "%llu bytes that it had freed were in quarantine at the end",
+        gl_report_add(report, GL_NOTE, NULL,
+                      "%llu bytes that it had freed were in quarantine at the end",
                       t->quarantined_bytes);
     }
 }
@@ -148,20 +152,21 @@ static void add_hidden(const char *line, const char *program, gl_report *report)
     add_once(report, GL_AGAINST,
              "It hides pointers. Run it in mode malloc; or, if a library of it does that, name it:"
              " -o hiders=LIBRARY, and lost memory is kept.",
-             gl_cmd_format("%s used memory of %llu bytes to which no pointer was found: %s(), %llu"
-                           " times",
-                           program, number_of(line, "bytes"), word_of(line, "call"),
-                           number_of(line, "count")));
+             gl_cmd_format(
+                 "%s used memory of at most %llu bytes to which no pointer was found: %s(), %llu"
+                 " times",
+                 program, number_of(line, "bytes"), word_of(line, "call"),
+                 number_of(line, "count")));
 }
 
 /* Mode safe says so of a double free, and goes on. */
 static void add_misuse(const char *line, const char *program, gl_report *report)
 {
-    add_once(report, GL_AGAINST,
-             "That is an error of the program, which other allocators may not notice. In mode safe"
-             " a double free does no harm.",
-             gl_cmd_format("%s called %s() wrongly: %s", program, word_of(line, "call"),
-                           text_of(line)));
+    add_once(
+        report, GL_AGAINST,
+        "That is an error of the program, which other allocators may not notice. In mode safe"
+        " a double free does no harm.",
+        gl_cmd_format("%s called %s() wrongly: %s", program, word_of(line, "call"), text_of(line)));
 }
 
 static void add_finding(const char *line, void *arg)
@@ -200,8 +205,7 @@ void gl_doctor_read_figures(const char *stats_file, const char *findings_file, g
     each_line(findings_file, add_finding, &f);
     each_line(stats_file, add_process, &t);
     if (f.n_started == 0) {
-        gl_report_add(report, GL_IMPOSSIBLE,
-                      "See ld.so(8): something keeps LD_PRELOAD from it.",
+        gl_report_add(report, GL_IMPOSSIBLE, "See ld.so(8): something keeps LD_PRELOAD from it.",
                       "the library did not get into the program");
     } else if (t.processes == 0) {
         gl_report_add(report, GL_REMARK, "What happened to its memory is not known.",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd/doctor_files.c - what can be told of a program before it runs: from its file and its libraries. */
+/* cmd/doctor_files.c - what can be told of a program before it runs: from its file and its
+ * libraries. */
 #include "cmd/doctor.h"
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@ static const known_library hiders[] = {
 };
 
 static const known_library allocators[] = {
-    {"libjemalloc", "jemalloc"}, {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
+    {"libjemalloc", "jemalloc"},       {"libtcmalloc", "tcmalloc"}, {"libmimalloc", "mimalloc"},
     {"libgc.so", "Boehm's collector"}, {"libsnmalloc", "snmalloc"}, {"libhoard", "Hoard"},
     {"librpmalloc", "rpmalloc"},
 };
@@ -90,8 +91,8 @@ static void look_at_library(const char *path, gl_report *report)
         gl_report_add(report, GL_REMARK,
                       "Gleaner's malloc takes its place; memory from calls under other names is"
                       " searched for pointers, and never reclaimed. Better without it.",
-                      "%s brings an allocator of its own%s%s", path,
-                      allocator != NULL ? ": " : "", allocator != NULL ? allocator->why : "");
+                      "%s brings an allocator of its own%s%s", path, allocator != NULL ? ": " : "",
+                      allocator != NULL ? allocator->why : "");
     }
 }
 
@@ -126,7 +127,8 @@ static FILE *list_libraries(const gl_program *program, pid_t *loader)
         dup2(none, 0);
         dup2(ends[1], 1);
         dup2(none, 2);
-        execl(program->elf.loader, program->elf.loader, "--list", program->file, (char *)NULL);
+        setenv("LD_TRACE_LOADED_OBJECTS", "1", 1); /* unlike --list, goes on if one is missing */
+        execl(program->elf.loader, program->elf.loader, program->file, (char *)NULL);
         _exit(GL_EXIT_NOT_EXECUTABLE);
     }
     close(ends[1]);

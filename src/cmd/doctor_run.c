@@ -132,7 +132,7 @@ static void describe_end(int ended, gl_report *report)
                       is_crash(signal) ? "If it does not do so without Gleaner, it hides pointers"
                                          " or uses memory wrongly: try the modes safe and malloc."
                                        : NULL,
-                      "it ended by signal %d (SIG%s)", signal, sigabbrev_np(signal));
+                      "it ended by signal %d: %s", signal, strsignal(signal));
     }
 }
 

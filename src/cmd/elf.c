@@ -187,7 +187,8 @@ static void *read_section(int fd, const ElfW(Shdr) * section)
 static bool read_section_header(int fd, const ElfW(Ehdr) * header, unsigned i, ElfW(Shdr) * section)
 {
     return i < header->e_shnum && header->e_shentsize >= sizeof *section &&
-           read_at(fd, section, sizeof *section, header->e_shoff + (uint64_t)i * header->e_shentsize);
+           read_at(fd, section, sizeof *section,
+                   header->e_shoff + (uint64_t)i * header->e_shentsize);
 }
 
 static void each_export(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * names,

@@ -131,15 +131,17 @@ static int check_privileges(gl_program *program, const char *path)
 {
     struct stat status;
     if (stat(path, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0) {
-        refuse(program, "%s: is a set-%s-id program: the system lets no library be preloaded into such"
-                   " a program. Run a copy without that bit",
-                   path, (status.st_mode & S_ISUID) != 0 ? "user" : "group");
+        refuse(program,
+               "%s: is a set-%s-id program: the system lets no library be preloaded into such"
+               " a program. Run a copy without that bit",
+               path, (status.st_mode & S_ISUID) != 0 ? "user" : "group");
         return GL_EXIT_FAILED;
     }
     if (getxattr(path, "security.capability", NULL, 0) > 0) {
-        refuse(program, "%s: has file capabilities: the system lets no library be preloaded into such a"
-                   " program. Run a copy without them",
-                   path);
+        refuse(program,
+               "%s: has file capabilities: the system lets no library be preloaded into such a"
+               " program. Run a copy without them",
+               path);
         return GL_EXIT_FAILED;
     }
     return 0;
@@ -169,18 +171,19 @@ static int check_elf(gl_program *program, const char *path, const char *library)
     }
     if (elf->width != ours.width || elf->order != ours.order || elf->machine != ours.machine) {
         refuse(program, "%s: is a %s program, and this Gleaner is for %s%s", path,
-                   machine_name(elf->machine), machine_name(ours.machine),
-                   elf->machine == EM_X86_64 && elf->width == ELFCLASS32 ? " with 64-bit pointers"
-                                                                         : "");
+               machine_name(elf->machine), machine_name(ours.machine),
+               elf->machine == EM_X86_64 && elf->width == ELFCLASS32 ? " with 64-bit pointers"
+                                                                     : "");
         return elf->machine == EM_386 ? GL_EXIT_FAILED : GL_EXIT_NOT_EXECUTABLE;
     }
     if (!elf->has_headers) {
         return 0;
     }
     if (!elf->is_dynamic) {
-        refuse(program, "%s: is statically linked: no library can be preloaded into it. Link it with"
-                   " libgleaner-malloc instead",
-                   path);
+        refuse(program,
+               "%s: is statically linked: no library can be preloaded into it. Link it with"
+               " libgleaner-malloc instead",
+               path);
         return GL_EXIT_FAILED;
     }
     if (elf->loader[0] != '\0' && access(elf->loader, F_OK) != 0) {
@@ -188,13 +191,15 @@ static int check_elf(gl_program *program, const char *path, const char *library)
         return GL_EXIT_NOT_EXECUTABLE;
     }
     if (strstr(elf->loader, "/ld-musl-") != NULL) {
-        refuse(program, "%s: is built for another C library (musl), and Gleaner is for glibc", path);
+        refuse(program, "%s: is built for another C library (musl), and Gleaner is for glibc",
+               path);
         return GL_EXIT_FAILED;
     }
     if (elf->sanitizer != NULL) {
-        refuse(program, "%s: is compiled with %s, which brings a malloc of its own: the two cannot work"
-                   " together. Compile it without -fsanitize",
-                   path, elf->sanitizer);
+        refuse(program,
+               "%s: is compiled with %s, which brings a malloc of its own: the two cannot work"
+               " together. Compile it without -fsanitize",
+               path, elf->sanitizer);
         return GL_EXIT_FAILED;
     }
     return check_privileges(program, path);
@@ -233,7 +238,7 @@ static int check_file(gl_program *program, const char *path, const char *library
     int error = try_path(interpreter);
     if (error != 0) {
         refuse(program, "%s: is a script, and its interpreter %s cannot be started: %s", path,
-                   interpreter, strerror(error));
+               interpreter, strerror(error));
         return error == ENOENT ? GL_EXIT_NOT_FOUND : GL_EXIT_NOT_EXECUTABLE;
     }
     int status = check_file(program, interpreter, library, depth + 1);
