@@ -17,6 +17,7 @@
 #include "api/findings.h"
 #include "api/options.h"
 #include "api/stats.h"
+#include "base/fmt.h"
 #include "base/syscall.h"
 #include "collect/collect.h"
 #include "heap/heap.h"
@@ -216,6 +217,7 @@ bool gl_hook_start(void)
 __attribute__((destructor)) static void end(void)
 {
     if (gl_start_is_ready()) {
+        gl_fmt_expect_end();
         gl_stats_write_file();
         gl_findings_ended();
     }

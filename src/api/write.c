@@ -11,18 +11,18 @@
 
 enum { FILE_MODE = 0666 }; /* less the umask */
 
-/* One word: a blank in the name would end it. */
-static void add_program(gl_fmt *line)
+static char program[64];
+
+/* At the start: servers write what they do over their arguments, and the name is one of them. One word:
+ * a blank in it would end it. */
+__attribute__((constructor)) static void note_program(void)
 {
-    char name[64];
-    gl_os_program_name(name, sizeof name);
-    for (char *c = name; *c; c++) {
+    gl_os_program_name(program, sizeof program);
+    for (char *c = program; *c; c++) {
         if (*c <= ' ') {
             *c = '_';
         }
     }
-    gl_fmt_str(line, " program=");
-    gl_fmt_str(line, name[0] ? name : "?");
 }
 
 void gl_write_begin(gl_fmt *line)
@@ -30,7 +30,11 @@ void gl_write_begin(gl_fmt *line)
     gl_fmt_init(line);
     gl_fmt_str(line, "pid=");
     gl_fmt_dec(line, (uint64_t)getpid());
-    add_program(line);
+    if (program[0] == '\0') {
+        note_program(); /* before the constructors */
+    }
+    gl_fmt_str(line, " program=");
+    gl_fmt_str(line, program[0] ? program : "?");
 }
 
 static void complain(const char *path)

@@ -6,6 +6,11 @@
  */
 #include "base/fmt.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/atomic.h"
 #include "base/syscall.h"
 
 enum { FMT_ROOM = GL_FMT_BYTES - 1 };
@@ -103,16 +108,61 @@ void gl_fmt_bytes(gl_fmt *f, uint64_t bytes)
     gl_fmt_str(f, units[unit]);
 }
 
-bool gl_fmt_write(const gl_fmt *f, int fd)
+enum { KERNEL_SIGSET_BYTES = 8 };
+
+static uint64_t bit_of(int signal)
+{
+    return UINT64_C(1) << (signal - 1);
+}
+
+static gl_word is_ending;
+
+void gl_fmt_expect_end(void)
+{
+    gl_store_relaxed(&is_ending, 1);
+}
+
+/* Deals with the signals that a failed write has sent to this thread, and that were not blocked before.
+ * They are taken away; at the end of the process they stay blocked instead, for that needs no call that
+ * a sandbox might not let pass. Returns the mask to go on with. */
+static uint64_t forget_signals(uint64_t ours, uint64_t mask)
+{
+    static const struct timespec at_once = {0, 0};
+    if (gl_load_relaxed(&is_ending)) {
+        return mask | ours;
+    }
+    if (ours) {
+        gl_syscall4(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&at_once, KERNEL_SIGSET_BYTES);
+    }
+    return mask;
+}
+
+/* 0, or an error as the kernel gives it. */
+static long write_all(const char *text, size_t length, int fd)
 {
     size_t done = 0;
-    while (done < f->length) {
-        long n = gl_syscall3(SYS_write, fd, (long)(f->text + done), (long)(f->length - done));
+    while (done < length) {
+        long n = gl_syscall3(SYS_write, fd, (long)(text + done), (long)(length - done));
         if (n == -EINTR)
             continue;
         if (n <= 0)
-            return false;
+            return n < 0 ? n : -EIO;
         done += (size_t)n;
     }
-    return true;
+    return 0;
+}
+
+/* A closed pipe or a limit of file sizes must not end a program that writes nothing itself: sshd's
+ * sandbox has such a limit. */
+bool gl_fmt_write(const gl_fmt *f, int fd)
+{
+    const uint64_t blocked = bit_of(SIGPIPE) | bit_of(SIGXFSZ);
+    uint64_t mask = 0;
+    gl_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&blocked, (long)&mask, KERNEL_SIGSET_BYTES);
+    long error = write_all(f->text, f->length, fd);
+    if (error == -EPIPE || error == -EFBIG) {
+        mask = forget_signals(bit_of(error == -EPIPE ? SIGPIPE : SIGXFSZ) & ~mask, mask);
+    }
+    gl_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, KERNEL_SIGSET_BYTES);
+    return error == 0;
 }

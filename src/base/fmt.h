@@ -26,7 +26,11 @@ void gl_fmt_hex(gl_fmt *f, uintptr_t v);                       /* 0x... */
 void gl_fmt_fixed(gl_fmt *f, uint64_t v, unsigned decimals);   /* v / 10^decimals: 1234,3 is 1.234 */
 void gl_fmt_bytes(gl_fmt *f, uint64_t bytes);                  /* 12.3 MiB */
 
-/* Writes the line to a descriptor, all of it; preserves errno; gives up on an error: then false. */
+/* Writes the line to a descriptor, all of it; preserves errno; gives up on an error: then false. No signal
+ * comes of it. */
 bool gl_fmt_write(const gl_fmt *f, int fd);
+
+/* The process is about to end: no line that cannot be written may hinder it. */
+void gl_fmt_expect_end(void);
 
 #endif

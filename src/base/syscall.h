@@ -17,7 +17,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static inline long gl_syscall6(long number, long a, long b, long c, long d, long e, long f)
+#include "base/check.h"
+#include "base/confine.h"
+
+/* For a call that the program itself asks for, or that must be made whatever comes. */
+static inline long gl_syscall6_always(long number, long a, long b, long c, long d, long e, long f)
 {
 #if defined(__x86_64__)
     long result;
@@ -50,6 +54,17 @@ static inline long gl_syscall6(long number, long a, long b, long c, long d, long
     errno = saved_errno;
     return result;
 #endif
+}
+
+/* For all others: what a filter would punish is not made (base/confine.h). */
+static inline long gl_syscall6(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (GL_UNLIKELY(gl_confine_is_on)) {
+        const long arguments[6] = {a, b, c, d, e, f};
+        if (gl_confine_forbids(number, arguments))
+            return -EPERM;
+    }
+    return gl_syscall6_always(number, a, b, c, d, e, f);
 }
 
 static inline long gl_syscall4(long number, long a, long b, long c, long d)

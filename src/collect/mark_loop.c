@@ -177,12 +177,14 @@ static uint32_t pop_some(gl_marker *m, uint64_t *spans, uint32_t n, uint32_t max
     return n;
 }
 
-/* Takes about a batch of objects from the stack. */
+/* Takes about a batch of objects from the stack, as long as there is room for the most that one turn
+ * adds: the whole batch in rows, and then a row's worth of slices. */
 static uint32_t pop_batch(gl_marker *m, uint64_t *spans)
 {
+    enum { ROOM = GL_MARK_BATCH_OBJECTS + ROW * SLICE_SPANS };
     uint32_t n = 0;
     uint32_t n_left = GL_MARK_BATCH_OBJECTS;
-    while (n_left > 0 && m->top > m->bottom && n <= GL_MARK_MAX_SPANS - ROW * SLICE_SPANS) {
+    while (n_left > 0 && m->top > m->bottom && n <= GL_MARK_MAX_SPANS - ROOM) {
         size_t max = m->top - m->bottom < n_left ? m->top - m->bottom : n_left;
         uint32_t n_taken = m->take_rows ? m->take_rows(m->stack + m->top, max, spans + n) : 0;
         m->top -= n_taken;
@@ -192,6 +194,7 @@ static uint32_t pop_batch(gl_marker *m, uint64_t *spans)
         n = pop_some(m, spans, n, n_single);
         n_left -= n_single;
     }
+    gl_debug(n <= GL_MARK_MAX_SPANS, spans);
     return n;
 }
 

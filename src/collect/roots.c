@@ -18,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
+#include "collect/collect.h"
 #include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
@@ -360,7 +361,7 @@ static void mark_whole(uintptr_t start, uintptr_t end, void *marker)
 static void mark_region(gl_marker *m, const gl_region *r, uintptr_t from)
 {
     if (r->is_readable && !r->is_device && !r->is_special) {
-        gl_regions_present(from > r->start ? from : r->start, r->end, !r->is_file, mark_present, m);
+        gl_regions_present(from > r->start ? from : r->start, r->end, false, mark_present, m);
     }
 }
 
@@ -548,6 +549,17 @@ static void mark_coroutines(gl_marker *m)
     }
 }
 
+/* Words that the program gives to such a ring come back from the kernel later, and may be pointers. */
+static void look_for_rings(void)
+{
+    for (size_t i = 0; i < roots.regions.n; i++) {
+        if (roots.regions.at[i].is_ring) {
+            gl_collect_keep_lost("the kernel holds pointers for a ring of io_uring or libaio");
+            return;
+        }
+    }
+}
+
 uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
                        const gl_stopped_thread *others, const gl_images *images)
 {
@@ -556,6 +568,7 @@ uint64_t gl_roots_mark(gl_marker *m, const gl_stopped_thread *self,
     if (!gl_regions_read(&roots.regions)) {
         return 0;
     }
+    look_for_rings();
     gl_regions_present_begin();
     if (!images) {
         note_dead_part(self);

@@ -41,6 +41,14 @@ int gl_os_open(const char *path, int extra_flags)
     return (int)fd;
 }
 
+/* By the thread, not by the process: when the main thread has ended before others, the memory of
+ * /proc/self is that of a zombie, and empty. */
+int gl_os_open_memory_file(const char *of_thread, const char *of_process)
+{
+    int fd = gl_os_open(of_thread, 0);
+    return fd == -ENOENT ? gl_os_open(of_process, 0) : fd; /* before Linux 3.17 */
+}
+
 long gl_os_read(int fd, void *buffer, size_t bytes)
 {
     long n;

@@ -23,6 +23,9 @@ void gl_os_table_free(void *table, size_t bytes);
 /* Opens a file for reading, close-on-exec; negative: the negated error number. */
 int gl_os_open(const char *path, int extra_flags);
 
+/* Opens a file about the memory of the process: its name below /proc/thread-self and /proc/self. */
+int gl_os_open_memory_file(const char *of_thread, const char *of_process);
+
 /* One read() that is repeated when a signal interrupts it; 0: the end; negative: error. */
 long gl_os_read(int fd, void *buffer, size_t bytes);
 void gl_os_close(int fd);

@@ -49,10 +49,15 @@ static bool has_no_scan;  /* this kernel has no PAGEMAP_SCAN */
 static bool has_no_guard; /* nor the category of guard pages */
 static bool is_cut_off;   /* test hook: as if nothing could be opened */
 
+static int open_pagemap(void)
+{
+    return gl_os_open_memory_file("/proc/thread-self/pagemap", "/proc/self/pagemap");
+}
+
 void gl_regions_present_begin(void)
 {
     if (kept_descriptor < 0)
-        kept_descriptor = gl_os_open("/proc/self/pagemap", 0);
+        kept_descriptor = open_pagemap();
 }
 
 void gl_regions_present_end(void)
@@ -63,11 +68,12 @@ void gl_regions_present_end(void)
 }
 
 /* Passes on what of [start, end) the kernel can bring into memory. */
-static void pass_swapped(uintptr_t start, uintptr_t end, piece_fn *fn, void *arg)
+static void pass_what_comes(uintptr_t start, uintptr_t end, piece_fn *fn, void *arg)
 {
     size_t page = gl_os_page_bytes;
     long r = gl_syscall3(SYS_madvise, (long)start, (long)(end - start), MADV_POPULATE_READ);
-    if (r == 0 || r == -EINVAL) { /* EINVAL: before Linux 5.14, which has no guard pages either */
+    /* EINVAL: before Linux 5.14, which has no guard pages either. The others: a filter's answer. */
+    if (r == 0 || r == -EINVAL || r == -EPERM || r == -ENOSYS || r == -EACCES) {
         fn(start, end, arg);
         return;
     }
@@ -107,7 +113,7 @@ static uintptr_t scan(int fd, uintptr_t start, uintptr_t end, piece_fn *fn, void
         }
         for (long i = 0; i < n; i++) {
             if (pieces[i].categories & CATEGORY_SWAPPED)
-                pass_swapped(pieces[i].start, pieces[i].end, fn, arg);
+                pass_what_comes(pieces[i].start, pieces[i].end, fn, arg);
             else
                 fn(pieces[i].start, pieces[i].end, arg);
         }
@@ -130,7 +136,7 @@ static enum entry_kind kind_of(uint64_t entry)
 static void pass(uintptr_t start, uintptr_t end, enum entry_kind kind, piece_fn *fn, void *arg)
 {
     if (kind == SWAPPED)
-        pass_swapped(start, end, fn, arg);
+        pass_what_comes(start, end, fn, arg);
     else if (kind == PRESENT)
         fn(start, end, arg);
 }
@@ -163,10 +169,12 @@ static uintptr_t read_entries(int fd, uintptr_t start, uintptr_t end, piece_fn *
     return start;
 }
 
+/* Without the pagemap (after a change of the user id, say, its file belongs to root) every page is
+ * brought into memory that can be: one that is left out might hold all that leads to an object. */
 void gl_regions_present(uintptr_t start, uintptr_t end, bool is_safe_to_touch, piece_fn *fn,
                         void *arg)
 {
-    int fd = kept_descriptor >= 0 ? kept_descriptor : gl_os_open("/proc/self/pagemap", 0);
+    int fd = kept_descriptor >= 0 ? kept_descriptor : open_pagemap();
     if (fd >= 0 && !is_cut_off) {
         start = scan(fd, start, end, fn, arg);
         if (start < end)
@@ -176,6 +184,8 @@ void gl_regions_present(uintptr_t start, uintptr_t end, bool is_safe_to_touch, p
         gl_os_close(fd);
     if (start < end && is_safe_to_touch)
         fn(start, end, arg);
+    else if (start < end)
+        pass_what_comes(start, end, fn, arg);
 }
 
 void gl_regions_inject_source(gl_presence_source source)

@@ -75,6 +75,12 @@ static bool is_special_name(const char *name)
            !gl_os_starts_with(name, "[heap]") && !gl_os_starts_with(name, "[anon");
 }
 
+/* What io_uring_setup() and io_setup() map. */
+static bool is_ring_name(const char *name)
+{
+    return gl_os_starts_with(name, "anon_inode:[io_uring]") || gl_os_starts_with(name, "/[aio]");
+}
+
 static void skip_field(const char **at)
 {
     while (**at != ' ' && **at != '\n')
@@ -104,6 +110,7 @@ gl_region gl_regions_parse(const char *line)
         at++;
     region.is_stack = gl_os_starts_with(at, "[stack]");
     region.is_special = is_special_name(at);
+    region.is_ring = region.is_file && is_ring_name(at);
     region.is_device = region.is_file && is_device_name(at);
     return region;
 }
@@ -126,7 +133,7 @@ static long take_lines(gl_regions *regions, size_t length)
 bool gl_regions_read(gl_regions *regions)
 {
     regions->n = 0;
-    int fd = gl_os_open("/proc/self/maps", 0);
+    int fd = gl_os_open_memory_file("/proc/thread-self/maps", "/proc/self/maps");
     if (fd < 0)
         return false;
     size_t length = 0;

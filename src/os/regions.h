@@ -21,6 +21,8 @@ typedef struct gl_region {
     bool is_file;      /* has an inode */
     bool is_device;    /* a device, socket, or ring of the kernel, and not memory: never touch it */
     bool is_stack;     /* "[stack]" */
+    bool is_ring;      /* of io_uring or asynchronous input and output: the kernel holds words of the
+                          program that are in no memory */
     bool is_special;   /* [vdso], [vvar], [vsyscall] and the like */
 } gl_region;
 
@@ -45,8 +47,9 @@ const gl_region *gl_regions_find(const gl_regions *regions, uintptr_t address);
  * them out since). Pages that no access may touch (guard pages, the part of a mapping behind the
  * end of its file) are left out; pages of PROT_NONE regions are not.
  *
- * Uses PAGEMAP_SCAN, else /proc/self/pagemap, else passes the whole range if `is_safe_to_touch`, or
- * nothing. The range lies in one region; page aligned. */
+ * Uses PAGEMAP_SCAN, else /proc/self/pagemap. Where neither can be had it passes the whole range if
+ * `is_safe_to_touch`, or what of it the kernel can bring into memory. The range lies in one region;
+ * page aligned. */
 void gl_regions_present(uintptr_t start, uintptr_t end, bool is_safe_to_touch,
                         void (*fn)(uintptr_t start, uintptr_t end, void *arg), void *arg);
 

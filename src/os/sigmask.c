@@ -31,8 +31,8 @@ int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old)
         if (how != SIG_UNBLOCK)
             wanted &= ~bit_of(gl_threads_signal());
     }
-    long r = gl_syscall4(SYS_rt_sigprocmask, how, set ? (long)&wanted : 0, (long)old,
-                         KERNEL_SIGSET_BYTES);
+    long r = gl_syscall6_always(SYS_rt_sigprocmask, how, set ? (long)&wanted : 0, (long)old,
+                         KERNEL_SIGSET_BYTES, 0, 0);
     return (int)-r;
 }
 

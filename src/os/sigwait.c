@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os/sigwait.c - sigwait, sigwaitinfo and sigtimedwait that do not take the suspend signal.
+ * os/sigwait.c - sigwait, sigwaitinfo, sigtimedwait and signalfd that do not take the suspend signal.
  *
  * Daemons wait in a thread of their own for every signal there is; the kernel would hand them ours,
  * which they know nothing of, and the thread would not stop. So it is cleared from the set, and the
  * wait is a blocking region: no suspend signal is sent to the thread, and the program sees no EINTR
- * from it. Else these are as glibc's, points of cancellation included.
+ * from it. A read() of a signalfd would take it, too. Else these are as glibc's, points of cancellation included.
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 
 #include "base/syscall.h"
 #include "os/threads_internal.h"
@@ -26,8 +27,8 @@ static void *wait_in_region(void *arg)
     wait_call *call = arg;
     int type;
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type); /* as glibc does for the call */
-    long r = gl_syscall4(SYS_rt_sigtimedwait, (long)&call->set, (long)call->info,
-                         (long)call->timeout, KERNEL_SIGSET_BYTES);
+    long r = gl_syscall6_always(SYS_rt_sigtimedwait, (long)&call->set, (long)call->info,
+                         (long)call->timeout, KERNEL_SIGSET_BYTES, 0, 0);
     pthread_setcanceltype(type, NULL);
     return (void *)r;
 }
@@ -72,4 +73,18 @@ EXPORTED int sigwait(const sigset_t *restrict set, int *restrict signal)
         return -r;
     *signal = r;
     return 0;
+}
+
+/* The kernel takes SFD_CLOEXEC and SFD_NONBLOCK as they are. */
+EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
+{
+    uint64_t wanted;
+    __builtin_memcpy(&wanted, set, sizeof wanted);
+    if (gl_threads_signal() != 0)
+        wanted &= ~(UINT64_C(1) << (gl_threads_signal() - 1));
+    long r = gl_syscall6_always(SYS_signalfd4, fd, (long)&wanted, KERNEL_SIGSET_BYTES, flags, 0, 0);
+    if (!gl_syscall_failed(r))
+        return (int)r;
+    errno = (int)-r;
+    return -1;
 }

@@ -25,6 +25,8 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/syscall.h"
+#include "os/interrupted.h"
 #include "os/system.h"
 #include "os/tasks.h"
 #include "os/threads_internal.h"
@@ -90,7 +92,7 @@ static bool push(parked_node *node)
 }
 
 /* All registers of the interrupted code are in the signal frame, above the node. */
-GL_ON_REAL_STACK void gl_stop_handler(void *signal_context)
+static GL_ON_REAL_STACK void park(const void *signal_context)
 {
     if (!gl_stop_is_open())
         return;
@@ -112,6 +114,12 @@ GL_ON_REAL_STACK void gl_stop_handler(void *signal_context)
             return;
         gl_futex_wait(&resume_epoch, epoch, 0);
     }
+}
+
+void gl_stop_handler(void *signal_context)
+{
+    park(signal_context);
+    gl_interrupted_note(signal_context);
 }
 
 /* --- The side of the stopping thread ------------------------------------------------------------ */
@@ -176,15 +184,33 @@ static bool settle_by_kind(stop *s, gl_tid_entry *entry)
     }
 }
 
+#define NO_PROGRESS_NS ((uint64_t)4000000)
+
+/* The queue of real-time signals (RLIMIT_SIGPENDING) may be full: then others must take theirs. It
+ * may be full of signals that are not ours, or have no room at all: then waiting is in vain. */
+static int suspend_when_there_is_room(const stop *s, int tid)
+{
+    static volatile uint32_t nobody_wakes;
+    uint32_t joined = gl_load32_acquire(&n_joined);
+    uint64_t end_ns = 0;
+    for (;;) {
+        int error = gl_tasks_suspend(s->process, tid, gl_threads_signal());
+        if (error != -EAGAIN)
+            return error;
+        uint64_t now_ns = gl_os_now_ns();
+        uint32_t joined_now = gl_load32_acquire(&n_joined);
+        if (end_ns == 0 || joined_now != joined)
+            end_ns = now_ns + NO_PROGRESS_NS;
+        joined = joined_now;
+        if (now_ns >= end_ns || now_ns >= s->deadline_ns)
+            return error;
+        gl_futex_wait(&nobody_wakes, 0, 100000);
+    }
+}
+
 static void signal_thread(stop *s, gl_tid_entry *entry)
 {
-    int error = gl_tasks_kill(s->process, entry->tid, gl_threads_signal());
-    while (error == -EAGAIN && gl_os_now_ns() < s->deadline_ns) {
-        /* The queue of real-time signals (RLIMIT_SIGPENDING) is full: others must take theirs. */
-        static volatile uint32_t nobody_wakes;
-        gl_futex_wait(&nobody_wakes, 0, 100000);
-        error = gl_tasks_kill(s->process, entry->tid, gl_threads_signal());
-    }
+    int error = suspend_when_there_is_room(s, entry->tid);
     if (error == 0) {
         entry->state = GL_TID_SIGNALLED;
         s->n_pending++;
@@ -193,6 +219,16 @@ static void signal_thread(stop *s, gl_tid_entry *entry)
     } else {
         s->has_failed = true;
     }
+}
+
+/* For a thread that blocks the suspend signal. It keeps the signal that it has, and must not get
+ * another in each stop. */
+static void send_second(const stop *s, int tid)
+{
+    int signal = gl_threads_second_signal();
+    add_suspect(tid);
+    if (signal != 0 && !gl_tasks_has_pending(tid, signal))
+        gl_tasks_suspend(s->process, tid, signal);
 }
 
 /* Deals with one thread of the list. */
@@ -222,6 +258,7 @@ static bool meet_thread(int tid, void *arg)
         if (gl_tasks_has_pending(tid, gl_threads_signal())) {
             entry->state = GL_TID_SIGNALLED;
             s->n_pending++;
+            send_second(s, tid);
             return true;
         }
         drop_suspect(tid);
@@ -314,8 +351,11 @@ static void examine(gl_tid_entry *entry, void *arg)
     stop *s = arg;
     if (gl_tasks_kill(s->process, entry->tid, 0) == -ESRCH)
         entry->state = GL_TID_GONE;
-    else if (!settle_by_kind(s, entry))
+    else if (!settle_by_kind(s, entry)) {
+        if (gl_tasks_has_pending(entry->tid, gl_threads_signal()))
+            send_second(s, entry->tid);
         return;
+    }
     s->n_pending--;
 }
 
@@ -357,6 +397,7 @@ static bool bring_to_stand(stop *s)
     uint64_t sleep_ns = FIRST_SLEEP_NS;
     uint64_t examination_ns = gl_os_now_ns() + FIRST_EXAMINATION_NS;
     uint64_t between_ns = FIRST_EXAMINATION_NS;
+    uint64_t lonely_ns = 0; /* since when there is no list, and a thread too many */
     meet_all(s);
     while (!s->has_failed) {
         wait_for_nodes(s, sleep_ns);
@@ -376,7 +417,11 @@ static bool bring_to_stand(stop *s)
             continue;
         }
         if (s->was_quiet && s->n_new == 0) {
-            /* A thread is about to end, or to begin: let it. */
+            /* A thread is about to end, or to begin: let it. Without a list it may as well be one
+             * that nothing is known of. */
+            lonely_ns = s->has_list ? 0 : lonely_ns != 0 ? lonely_ns : now_ns;
+            if (lonely_ns != 0 && now_ns - lonely_ns > NO_PROGRESS_NS)
+                return false;
             static volatile uint32_t nobody_wakes;
             gl_futex_wait(&nobody_wakes, 0, FIRST_SLEEP_NS);
         }
@@ -416,6 +461,19 @@ static void note_suspect(gl_tid_entry *entry, void *arg)
 static gl_stopped_thread *held_threads; /* of the stop that stands: the first part of `stopped` */
 static gl_stopped_thread *last_held_thread;
 
+/* What the threads cannot stop or go on without, in a process that has confined itself. */
+static bool is_stopping_allowed(void)
+{
+    static const long needed[] = {SYS_gettid, SYS_getpid, SYS_futex, SYS_rt_sigreturn,
+                                  SYS_rt_sigaction, SYS_tgkill, SYS_clock_gettime};
+    static const long none[6];
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0] && gl_confine_is_on; i++) {
+        if (gl_confine_forbids(needed[i], none))
+            return false;
+    }
+    return true;
+}
+
 bool gl_threads_stop(uint64_t timeout_ns)
 {
     gl_check(!gl_load_relaxed(&is_stopped) && gl_threads_signal() != 0, NULL);
@@ -426,10 +484,13 @@ bool gl_threads_stop(uint64_t timeout_ns)
         gl_store_relaxed(&is_stopped, 1);
         return true;
     }
+    if (!is_stopping_allowed() || !gl_threads_ensure_handler())
+        return false;
     gl_threads_register();
-    gl_threads_ensure_handler();
     gl_tids_clear();
     stop s = {.process = gl_tasks_process(), .self = gl_tasks_self()};
+    if (s.process <= 0 || s.self <= 0)
+        return false; /* a filter that refuses even that */
     s.deadline_ns = gl_os_now_ns() + timeout_ns;
     gl_store_release(&parked, 0);
     gl_fence_full();

@@ -9,6 +9,7 @@
 
 uint64_t gl_os_now_ns(void);      /* monotonic */
 uint64_t gl_os_coarse_ns(void);   /* the same to some milliseconds, in 5 ns instead of 22 */
+uint64_t gl_os_coarse_step_ns(void); /* how far the coarse clock may be behind */
 uint64_t gl_os_cpu_ns(void);      /* processor time of the process so far */
 
 /* The memory limit of the process's cgroup (v2 memory.max up the tree, or v1

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "base/atomic.h"
 #include "base/sanitize.h"
 #include "base/syscall.h"
 #include "os/internal.h"
@@ -136,7 +137,33 @@ int gl_tasks_self(void) { return (int)gl_syscall3(SYS_gettid, 0, 0, 0); }
 
 int gl_tasks_process(void) { return (int)gl_syscall3(SYS_getpid, 0, 0, 0); }
 
+/* The mark of our signals: the address of this byte in their value. */
+static const char mark;
+static volatile gl_word is_markless; /* the system refuses signals with a value */
+
 int gl_tasks_kill(int process, int tid, int signal)
 {
     return (int)gl_syscall3(SYS_tgkill, process, tid, signal);
+}
+
+int gl_tasks_suspend(int process, int tid, int signal)
+{
+    if (!gl_load_relaxed(&is_markless)) {
+        siginfo_t info = {.si_signo = signal, .si_code = SI_QUEUE};
+        info.si_pid = process;
+        info.si_value.sival_ptr = (void *)(uintptr_t)&mark;
+        int error = (int)gl_syscall4(SYS_rt_tgsigqueueinfo, process, tid, signal, (long)&info);
+        if (error != -EPERM && error != -ENOSYS)
+            return error;
+        gl_store_relaxed(&is_markless, 1); /* before a signal goes out that is to be known by that */
+    }
+    return gl_tasks_kill(process, tid, signal);
+}
+
+bool gl_tasks_is_ours(const siginfo_t *info)
+{
+    if (info->si_code == SI_QUEUE)
+        return info->si_value.sival_ptr == &mark;
+    return info->si_code == SI_TKILL && gl_load_relaxed(&is_markless) != 0 &&
+           info->si_pid == gl_tasks_process();
 }

@@ -7,6 +7,7 @@
 #ifndef GL_OS_TASKS_H
 #define GL_OS_TASKS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,5 +39,10 @@ int gl_tasks_process(void);
 
 /* Sends a signal (0: none, only the check) to a thread of this process; 0 or a negated error. */
 int gl_tasks_kill(int process, int tid, int signal);
+
+/* Sends the suspend signal: with a mark by which its handler can tell it from one that the program
+ * sent. Where the system refuses that, without: then any signal of this process counts as ours. */
+int gl_tasks_suspend(int process, int tid, int signal);
+bool gl_tasks_is_ours(const siginfo_t *info);
 
 #endif

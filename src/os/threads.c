@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os/threads.c - who the threads are: the suspend signal, thread ids, the registry of slots, and
- * blocking regions.
+ * os/threads.c - who the threads are: thread ids, the registry of slots, and blocking regions.
  *
  * Locks: none. Slots are taken, given back and held by compare-and-swap. Nothing here allocates
  * from a heap or touches errno.
  */
 #include "os/threads.h"
-
-#include <signal.h>
-#include <ucontext.h>
 
 #include "base/atomic.h"
 #include "base/check.h"
@@ -26,64 +22,6 @@
 #define IS_KNOWN_ALONE false
 #endif
 
-/* --- The suspend signal ------------------------------------------------------------------------- */
-
-static int suspend_signal;             /* 0: not initialised */
-static volatile gl_word kernel_handler; /* what the kernel calls: ours, or a sanitizer's around it */
-
-enum { KERNEL_SIGSET_BYTES = 8 };
-
-/* The kernel's own struct sigaction, of which the first word is all we read. */
-typedef struct kernel_action {
-    uintptr_t handler;
-    unsigned long rest[7];
-} kernel_action;
-
-static uintptr_t handler_in_force(void)
-{
-    kernel_action action = {0};
-    gl_syscall4(SYS_rt_sigaction, suspend_signal, 0, (long)&action, KERNEL_SIGSET_BYTES);
-    return action.handler;
-}
-
-static void on_suspend(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)info;
-    gl_stop_handler(context);
-}
-
-static void install_handler(void)
-{
-    int saved_errno = errno;
-    struct sigaction action = {0};
-    action.sa_sigaction = on_suspend;
-    action.sa_flags = SA_RESTART | SA_SIGINFO | SA_ONSTACK;
-    sigfillset(&action.sa_mask);
-    gl_check(sigaction(suspend_signal, &action, NULL) == 0, NULL);
-    gl_store_relaxed(&kernel_handler, handler_in_force());
-    errno = saved_errno;
-}
-
-void gl_threads_ensure_handler(void)
-{
-    if (handler_in_force() != gl_load_relaxed(&kernel_handler))
-        install_handler();
-}
-
-void gl_threads_init(int signal)
-{
-    if (suspend_signal != 0)
-        return;
-    suspend_signal = signal != 0 ? signal : SIGRTMAX - 4;
-    install_handler();
-    /* A parent may have started us with every signal blocked; threads inherit it. */
-    uint64_t set = UINT64_C(1) << (suspend_signal - 1);
-    gl_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, KERNEL_SIGSET_BYTES);
-}
-
-int gl_threads_signal(void) { return suspend_signal; }
-
 /* --- Ids ---------------------------------------------------------------------------------------- */
 
 static __thread int my_tid;
@@ -95,6 +33,8 @@ int gl_threads_tid(void)
         my_tid = gl_tasks_self();
     return my_tid;
 }
+
+bool gl_threads_is_known_self(void) { return my_tid != 0 && my_tid == gl_tasks_self(); }
 
 uintptr_t gl_threads_pointer(void) { return gl_spill_thread_pointer(); }
 

@@ -74,7 +74,20 @@ int gl_threads_sigmask(int how, const sigset_t *set, sigset_t *old);
 /* What sigtimedwait does in such a program; returns the signal, or a negated error number. */
 int gl_threads_sigwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 
-/* Installs the handler if it is not there (any more): a program may have reset all signals. */
-void gl_threads_ensure_handler(void);
+/* What sigaction does in such a program: the suspend signal's action in the kernel stays ours, and is
+ * not blocked while a handler runs. */
+int gl_threads_sigaction(int signal, const struct sigaction *action, struct sigaction *old);
+
+/* Installs the handler if it is not there (any more): a program may have reset all signals, by calls
+ * to the kernel that we do not see. False: it cannot be told, or done. */
+bool gl_threads_ensure_handler(void);
+
+/* A signal that also stops threads that block the first one; its handler is there on return. 0: there
+ * is none. */
+int gl_threads_second_signal(void);
+
+/* True if this is a thread that the library has met before, and not the child of a vfork() by one,
+ * which has its storage. */
+bool gl_threads_is_known_self(void);
 
 #endif

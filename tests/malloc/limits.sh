@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Memory that runs out: by RLIMIT_AS, by a bounded heap, by a system that refuses at some point.
-# Each time malloc() fails with ENOMEM, and the program goes on.
+# Each time malloc() fails with ENOMEM, and the program goes on; also where files may not grow.
 set -eu
 . "$top_srcdir/tests/malloc/common.sh"
 
@@ -26,5 +26,19 @@ for n in 1 2 3 4 5 6 7 8 10 13 17 25 40; do
         preloaded collect heap_max=16m:$option=$n "$here/exhaust" 0 2>/dev/null || status=$?
         [ $status -lt 124 ] || [ $status -eq 127 ] || fails "$option=$n: status $status"
     done
+done
+
+# What the library has to say, and cannot, ends nobody: files that may not grow, a pipe that nobody
+# reads; in the midst of the program, and at its end.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+for options in gctrace=1:stress_every=97 stats_file=/nonexistent/stats stats_file="$folder/stats"; do
+    (ulimit -f 0 && preloaded collect $options "$here/early_late" 2>"$folder/errors") ||
+        fails "ulimit -f 0, $options: status $?"
+    mkfifo "$folder/pipe"
+    exec 7<>"$folder/pipe" 8>"$folder/pipe" 7>&-
+    preloaded collect $options "$here/early_late" 2>&8 || fails "a closed pipe, $options: status $?"
+    exec 8>&-
+    rm "$folder/pipe"
 done
 finish

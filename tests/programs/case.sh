@@ -38,6 +38,7 @@ under() {
     fi
     local stats options
     stats=$(mktemp "$CASE_STATS/XXXXXX")
+    chmod 666 "$stats" # for processes that drop their privileges
     options=trigger_bytes=$CASE_TRIGGER:stats_file=$stats
     options+=${CASE_OPTIONS:+:$CASE_OPTIONS}
     printf '%s\t%s\t%s\n' "$stats" "$min" "${program:-$(basename "$1")*}" \

@@ -152,7 +152,8 @@ static void try_place(const settings *s, const place *where)
 
 int main(int argc, char **argv)
 {
-    const place *const lists[] = {memory_places, thread_places, register_places, stack_places};
+    const place *const lists[] = {memory_places, thread_places, register_places, stack_places,
+                                  kernel_places};
     const char *fault = stress_argument(argc, argv, "fault", "none");
     settings s = {.n_trials = stress_number(argc, argv, "trials", 8),
                   .only = stress_argument(argc, argv, "only", NULL),

@@ -42,7 +42,8 @@ typedef struct place {
 } place;
 
 /* Ended by an entry without a name. */
-extern const place memory_places[], thread_places[], register_places[], stack_places[];
+extern const place memory_places[], thread_places[], register_places[], stack_places[],
+    kernel_places[];
 
 /* Puts the pointer to the object into the word, and erases it if the trial says so. */
 void put(const trial *t, void *word);

@@ -55,6 +55,14 @@ static void one_past_end(trial *t)
     zero_data[1] = NULL;
 }
 
+/* As runtimes mark the type of a value. */
+static void tagged(trial *t)
+{
+    put_interior(t, &zero_data[1], 3);
+    collect_and_look(t);
+    zero_data[1] = NULL;
+}
+
 static void before_start(trial *t)
 {
     put_interior(t, &zero_data[1], -8);
@@ -154,6 +162,16 @@ static void in_file_mapping(trial *t, int flags)
 
 static void in_private_file(trial *t) { in_file_mapping(t, MAP_PRIVATE); }
 static void in_shared_file(trial *t) { in_file_mapping(t, MAP_SHARED); }
+
+/* Behind the program's data, where it ends by the kernel's account. */
+static void in_brk_area(trial *t)
+{
+    void **p = sbrk(MAPPED_BYTES);
+    REQUIRE((void *)p != (void *)-1);
+    p = (void **)(((uintptr_t)p + sizeof *p - 1) & ~(sizeof *p - 1));
+    try_word(t, p + AFTER);
+    REQUIRE(sbrk(-MAPPED_BYTES) != (void *)-1);
+}
 
 /* Written first, and then made read-only, as programs do with tables. */
 static void in_read_only_mapping(trial *t)
@@ -327,6 +345,7 @@ const place memory_places[] = {
     {"misaligned word", misaligned, IS_NO_ROOT},
     {"interior pointer", interior, 0},
     {"pointer one past the end", one_past_end, 0},
+    {"tagged pointer", tagged, 0},
     {"pointer before the start", before_start, IS_NO_ROOT},
     {"scanned object", in_scanned, 0},
     {"last word of an object", in_last_word, 0},
@@ -341,6 +360,7 @@ const place memory_places[] = {
     {"shared mapping", in_shared_mapping, NEEDS_MALLOC},
     {"private file", in_private_file, NEEDS_MALLOC},
     {"shared file", in_shared_file, NEEDS_MALLOC},
+    {"area of brk", in_brk_area, NEEDS_MALLOC},
     {"read-only mapping", in_read_only_mapping, NEEDS_MALLOC},
     {"mapping next to the arena", next_to_arena, NEEDS_MALLOC},
     {"mapping far in the arena", far_in_arena, NEEDS_MALLOC},

@@ -239,6 +239,32 @@ static void *coroutine_in_thread(void *arg)
 
 static void on_running_stack_of_thread(trial *t) { try_in_thread(t, coroutine_in_thread, NULL); }
 
+/* A coroutine that nobody has told us of, on memory that the program has mapped. */
+static ucontext_t untold, untold_main;
+
+static void run_untold(void)
+{
+    void *volatile words[8];
+    put(co.t, (void *)(uintptr_t)&words[3]);
+    swapcontext(&untold, &untold_main);
+    words[3] = NULL;
+    swapcontext(&untold, &untold_main);
+}
+
+static void on_untold_stack(trial *t)
+{
+    void *low = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(low != MAP_FAILED && getcontext(&untold) == 0);
+    co.t = t;
+    untold.uc_stack.ss_sp = low;
+    untold.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&untold, run_untold, 0);
+    REQUIRE(swapcontext(&untold_main, &untold) == 0);
+    collect_and_look(t);
+    REQUIRE(swapcontext(&untold_main, &untold) == 0);
+    munmap(low, STACK_BYTES);
+}
+
 /* ---- Contexts -------------------------------------------------------------------------------- */
 
 static void on_unregistered_stack(trial *t)
@@ -259,6 +285,7 @@ const place stack_places[] = {
     {"own stack while a coroutine runs", on_own_stack_of_coroutine, 0},
     {"own stack of a thread while a coroutine runs", on_own_stack_in_thread, 0},
     {"coroutine that runs in a thread", on_running_stack_of_thread, 0},
+    {"suspended coroutine, not registered", on_untold_stack, NEEDS_MALLOC},
     {"stack that is not registered", on_unregistered_stack, IS_NO_ROOT},
     {NULL, NULL, 0},
 };

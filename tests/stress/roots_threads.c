@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/stress/roots_threads.c - places that belong to a thread: its stack, its data, its
  * result. */
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include <gleaner/roots.h>
@@ -158,6 +160,66 @@ static void in_high_key(trial *t)
     try_in_thread(t, keep_in_high_key, NULL);
 }
 
+/* ---- Its argument ----------------------------------------------------------------------------- */
+
+/* On one processor, which this thread does not leave before it collects: the new one has not begun.
+ * If it has, it holds on to its argument. */
+static void *keep_argument(void *arg)
+{
+    void *volatile word = arg;
+    rest();
+    word = NULL;
+    return word;
+}
+
+static int keep_argument_c11(void *arg)
+{
+    keep_argument(arg);
+    return 0;
+}
+
+static thrd_t c11_thread;
+static pthread_t posix_thread;
+
+static void start_posix(void *arg)
+{
+    const trial *t = arg;
+    REQUIRE(pthread_create(&posix_thread, NULL, keep_argument, (void *)~(t->hidden ^ t->erase)) == 0);
+}
+
+static void start_c11(void *arg)
+{
+    const trial *t = arg;
+    REQUIRE(thrd_create(&c11_thread, keep_argument_c11, (void *)~(t->hidden ^ t->erase)) ==
+            thrd_success);
+}
+
+static void start_and_collect(trial *t, void (*start)(void *))
+{
+    cpu_set_t here, before;
+    CPU_ZERO(&here);
+    CPU_SET((size_t)sched_getcpu(), &here);
+    REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+    REQUIRE(sched_setaffinity(0, sizeof here, &here) == 0);
+    trial_ready = trial_go = 0;
+    stress_deep(start, t);
+    collect_and_look(t);
+    __atomic_store_n(&trial_go, 1, __ATOMIC_RELEASE);
+    sched_setaffinity(0, sizeof before, &before);
+}
+
+static void in_argument(trial *t)
+{
+    start_and_collect(t, start_posix);
+    pthread_join(posix_thread, NULL);
+}
+
+static void in_argument_c11(trial *t)
+{
+    start_and_collect(t, start_c11);
+    thrd_join(c11_thread, NULL);
+}
+
 /* ---- Its result ------------------------------------------------------------------------------ */
 
 static void *return_it(void *arg)
@@ -231,6 +293,8 @@ const place thread_places[] = {
     {"thread-local storage of a thread", in_tls_of_thread, 0},
     {"thread-specific data, key below 32", in_low_key, 0},
     {"thread-specific data, key above 32", in_high_key, IS_GAP_LINKED},
+    {"argument of a thread", in_argument, 0},
+    {"argument of a thread, C11", in_argument_c11, 0},
     {"result of a thread", in_result, 0},
     {"result of a thread that has not allocated", in_result_without_allocation, IS_GAP_LINKED},
     {"across a blocking call", across_blocking_call, 0},

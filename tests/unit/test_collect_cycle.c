@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/knobs.h"
 #include "collect/collect.h"
 #include "collect/cycle.h"
+#include "collect/lost.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap_fixture.h"
@@ -315,6 +317,24 @@ START_TEST(test_freeze)
 }
 END_TEST
 
+/* ---- Rings of the kernel ---------------------------------------------------------------------- */
+
+/* One for asynchronous input and output, which every kernel has that has not been built without. */
+START_TEST(test_ring_is_noticed)
+{
+    unsigned long context = 0;
+    make_garbage(MANY);
+    ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, NULL), GL_CYCLE_DONE);
+    ck_assert_ptr_null(gl_lost_why_kept());
+    if (syscall(SYS_io_setup, 1, &context) != 0) {
+        return; /* not here */
+    }
+    ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, NULL), GL_CYCLE_DONE);
+    ck_assert_ptr_nonnull(gl_lost_why_kept());
+    syscall(SYS_io_destroy, context);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("cycle");
@@ -326,6 +346,7 @@ int main(void)
     tcase_add_test(t, test_threads);
     tcase_add_test(t, test_forks);
     tcase_add_test(t, test_freeze);
+    tcase_add_test(t, test_ring_is_noticed);
     TCase *start = tcase_create("start");
     tcase_add_loop_test(start, test_memory_is_short_at_the_start, 1, 15);
     return fixture_run(t) | fixture_run(start);

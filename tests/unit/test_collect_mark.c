@@ -142,6 +142,29 @@ START_TEST(test_cycles)
 }
 END_TEST
 
+/* Nothing may be lost of a batch as full as can be: objects that need many spans, then whole rows of such
+ * as need one, then many spans again. The array reads the same from both ends, wherever marking begins,
+ * and holds a second batch, since two are in hand at once. Each word is a leaf's only reference. */
+START_TEST(test_full_batches)
+{
+    enum { N_MANY = 23, N_ROWS = 65, N_MORE = 8, N_WORDS = 254 };
+    enum { N = N_MANY + N_ROWS + N_MORE };
+    void **array = allocate(2 * N * sizeof *array, GL_KIND_SCANNED);
+    size_t n_objects = 1 + 2 * N;
+    for (size_t i = 0; i < 2 * N; i++) {
+        size_t place = i < N ? i : 2 * N - 1 - i;
+        bool needs_many = place < N_MANY || place >= N_MANY + N_ROWS;
+        size_t n_words = needs_many ? N_WORDS : 2;
+        void **object = array[i] = allocate(n_words * sizeof *object, GL_KIND_SCANNED);
+        for (size_t k = 0; k < n_words; k++, n_objects++) {
+            object[k] = allocate(16, GL_KIND_ATOMIC);
+        }
+    }
+    mark_from_pointer(array);
+    ck_assert_uint_eq(n_marked(), n_objects);
+}
+END_TEST
+
 /* A million pointers in one object: the mark stack must grow. */
 static void **make_array(size_t n)
 {
@@ -638,6 +661,7 @@ static TCase *everything(const char *name, SFun setup)
     tcase_add_test(t, test_tree);
     tcase_add_test(t, test_long_list);
     tcase_add_test(t, test_cycles);
+    tcase_add_test(t, test_full_batches);
     tcase_add_test(t, test_wide_array);
     tcase_add_test(t, test_sparse_object);
     tcase_add_test(t, test_stack_that_cannot_grow);

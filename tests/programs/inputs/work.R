@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Matrices, models, closures, environments, strings, data frames; collections of R itself between.
+set.seed(42)
+a <- matrix(runif(40000), 200)
+cat("solve", format(sum(solve(a + diag(200) * 10)), digits = 8), "\n")
+cat("svd", format(sum(svd(a[, 1:80])$d), digits = 8), "\n")
+frame <- data.frame(x = 1:2000, g = factor(sample(letters, 2000, TRUE)), y = rnorm(2000))
+frame$y <- frame$y + 0.01 * frame$x
+model <- lm(y ~ x + g, frame)
+cat("lm", format(coef(model)[1:3], digits = 6), "\n")
+print(head(aggregate(y ~ g, frame, mean), 4), digits = 5)
+makers <- lapply(1:500, function(i) { big <- numeric(1000) + i; function(x) x + sum(big) })
+cat("closures", sum(sapply(makers, function(f) f(1))), "\n")
+words <- vapply(1:20000, function(i) paste0("w", (i * 7919) %% 5003, strrep("ab", i %% 7)), "")
+counts <- sort(table(words), decreasing = TRUE)
+cat("words", length(counts), nchar(paste(sort(words), collapse = " ")), "\n")
+cat("gsub", sum(nchar(gsub("(a)(b)", "\\2\\1-", words))), "\n")
+env <- new.env()
+for (i in 1:5000) assign(paste0("k", i), list(i, as.character(i)), envir = env)
+invisible(gc())
+cat("environment", sum(unlist(lapply(ls(env), function(k) get(k, env)[[1]]))), "\n")
+tree <- function(n) if (n == 0) NULL else list(tree(n - 1), tree(n - 1), n)
+size <- function(t) if (is.null(t)) 0 else size(t[[1]]) + size(t[[2]]) + t[[3]]
+cat("tree", size(tree(12)), "\n")
+cat("error", tryCatch(stop("caught"), error = conditionMessage), "\n")
