@@ -213,7 +213,7 @@ typedef struct gc_stats {
     size_t size;
     gc_generation_stats generations[3]; /* full collections count in [2] */
     uint64_t live_bytes;          /* in objects that are allocated now, by slot size */
-    uint64_t live_objects;
+    uint64_t live_objects;        /* in mode `safe` with those in quarantine */
     uint64_t heap_bytes;          /* blocks that hold objects, whole */
     uint64_t quarantined_bytes;   /* freed and held back */
     uint64_t retained_free_bytes; /* free blocks that still have memory behind them */

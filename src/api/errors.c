@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/findings.h"
 #include "api/start.h"
 #include "base/fmt.h"
 #include "base/knobs.h"
@@ -166,6 +167,7 @@ void gl_hook_misuse(const char *call, const void *address)
         .address = address,
         .why = found.why,
     };
+    gl_findings_misuse(&error, name_of(error.code));
     gl_lock_acquire(&gl_api_lock);
     gc_error_handler handler = handlers.error;
     void *arg = handlers.error_arg;

@@ -14,6 +14,7 @@
 
 #include "api/init.h"
 #include "api/environment.h"
+#include "api/findings.h"
 #include "api/options.h"
 #include "api/stats.h"
 #include "base/fmt.h"
@@ -183,6 +184,7 @@ static int start(const gc_config *config)
     }
     gl_threads_init((int)gl_options.suspend_signal);
     gl_collect_init();
+    gl_findings_started();
     return 0;
 }
 
@@ -217,5 +219,6 @@ __attribute__((destructor)) static void end(void)
     if (gl_start_is_ready()) {
         gl_fmt_expect_end();
         gl_stats_write_file();
+        gl_findings_ended();
     }
 }

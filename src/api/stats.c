@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <gleaner/gc.h>
 
@@ -67,28 +66,6 @@ static void add(gl_fmt *line, const char *key, uint64_t value)
     gl_fmt_dec(line, value);
 }
 
-static char program[64];
-
-/* At the start: servers write what they do over their arguments, and the name is one of them. One word:
- * a blank in it would end it. */
-__attribute__((constructor)) static void note_program(void)
-{
-    gl_os_program_name(program, sizeof program);
-    for (char *c = program; *c; c++) {
-        if (*c <= ' ') {
-            *c = '_';
-        }
-    }
-}
-
-static void add_program(gl_fmt *line)
-{
-    gl_fmt_str(line, " program=");
-    gl_fmt_str(line, program[0] ? program : "?");
-    static const char *const modes[] = {" mode=collect", " mode=malloc", " mode=safe"};
-    gl_fmt_str(line, modes[gl_options.mode]);
-}
-
 static void compose(gl_fmt *line, const gc_stats *stats)
 {
     uint64_t collections = 0, collected = 0;
@@ -96,10 +73,9 @@ static void compose(gl_fmt *line, const gc_stats *stats)
         collections += stats->generations[g].collections;
         collected += stats->generations[g].collected;
     }
-    gl_fmt_init(line);
-    gl_fmt_str(line, "pid=");
-    gl_fmt_dec(line, (uint64_t)getpid());
-    add_program(line);
+    static const char *const modes[] = {" mode=collect", " mode=malloc", " mode=safe"};
+    gl_write_begin(line);
+    gl_fmt_str(line, modes[gl_options.mode]);
     add(line, "collections", collections);
     add(line, "reclaimed_objects", collected);
     add(line, "reclaimed_bytes", stats->reclaimed_bytes);

@@ -3,11 +3,39 @@
 #include "api/write.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
+#include "os/system.h"
 
 enum { FILE_MODE = 0666 }; /* less the umask */
+
+static char program[64];
+
+/* At the start: servers write what they do over their arguments, and the name is one of them. One word:
+ * a blank in it would end it. */
+__attribute__((constructor)) static void note_program(void)
+{
+    gl_os_program_name(program, sizeof program);
+    for (char *c = program; *c; c++) {
+        if (*c <= ' ') {
+            *c = '_';
+        }
+    }
+}
+
+void gl_write_begin(gl_fmt *line)
+{
+    gl_fmt_init(line);
+    gl_fmt_str(line, "pid=");
+    gl_fmt_dec(line, (uint64_t)getpid());
+    if (program[0] == '\0') {
+        note_program(); /* before the constructors */
+    }
+    gl_fmt_str(line, " program=");
+    gl_fmt_str(line, program[0] ? program : "?");
+}
 
 static void complain(const char *path)
 {

@@ -7,6 +7,9 @@
 
 #include "base/fmt.h"
 
+/* Begins a line of statistics or findings: "pid=... program=..."; one word each. */
+void gl_write_begin(gl_fmt *line);
+
 /* Opens, appends the line with one write, closes: whatever the program does with descriptors
  * (daemons close them all, shells hand them on) cannot disturb it. Makes the file if need be.
  * The first time that a file cannot be opened, says so on stderr. Not a cancellation point;

@@ -8,6 +8,7 @@
 #ifndef GL_CMD_CMD_H
 #define GL_CMD_CMD_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,10 +26,14 @@ void gl_cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* malloc and friends; without memory they say so and exit with GL_EXIT_FAILED. The command runs
  * for a moment: what they return is never freed. */
 char *gl_cmd_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *gl_cmd_vformat(const char *format, va_list list) __attribute__((format(printf, 1, 0)));
 
 /* `gleaner run ...`, argv[0] being "run". Returns only on failure, with an exit status, or 0 after
  * --help. */
 int gl_cmd_run(int argc, char **argv);
+
+/* `gleaner doctor ...`, argv[0] being "doctor". Returns an exit status. */
+int gl_cmd_doctor(int argc, char **argv);
 
 /* `gleaner options`: the table of options on stdout. */
 int gl_cmd_options(int argc, char **argv);
@@ -37,20 +42,6 @@ int gl_cmd_options(int argc, char **argv);
 
 /* The absolute path of libgleaner-malloc.so; NULL, having said why, if there is none to use. */
 const char *gl_library_find(void);
-
-/* ---- The program (program.c) ----------------------------------------------------------------- */
-
-/* Finds `name` as a shell would, and looks whether the library can be preloaded into it. 0 with the
- * path in *path, or an exit status, having said why. */
-int gl_program_find(const char *name, const char *library, const char **path);
-
-/* ---- Options of the library (knobs.c) -------------------------------------------------------- */
-
-/* Checks a value against the table; false, having said why. `length` is that of the name. */
-bool gl_knob_check(const char *name, size_t length, const char *value);
-
-/* The table, on stdout. */
-void gl_knob_list(void);
 
 /* ---- ELF files (elf.c) ----------------------------------------------------------------------- */
 
@@ -69,5 +60,45 @@ typedef struct gl_elf {
 
 /* Reads the headers from the beginning of the file. */
 void gl_elf_read(int fd, gl_elf *elf);
+
+/* Calls fn for each function and variable that the file defines for others to use. */
+void gl_elf_each_export(int fd, void (*fn)(const char *name, void *arg), void *arg);
+
+/* ---- The program (program.c) ----------------------------------------------------------------- */
+
+enum { GL_REFUSALS_MAX = 8 };
+
+typedef struct gl_program {
+    const char *file; /* that the kernel starts: the program, or its interpreter; NULL: unknown */
+    gl_elf elf;       /* of it */
+    int n_refusals;
+    const char *refusals[GL_REFUSALS_MAX]; /* why the library cannot be preloaded into it; lines */
+} gl_program;
+
+/* Finds `name` as a shell would. 0 with the path in *path, or an exit status, having said why. */
+int gl_program_find(const char *name, const char **path);
+
+/* Looks whether the library can be preloaded into the program: 0, or an exit status, with refusals. */
+int gl_program_inspect(const char *path, const char *library, gl_program *program);
+
+/* ---- The environment (environment.c) --------------------------------------------------------- */
+
+/* Options of the library, checked, as variables; false, having said why. A pair is NAME=VALUE. */
+bool gl_set_named(const char *name, const char *value);
+bool gl_set_pair(const char *text);
+
+/* Puts the library into LD_PRELOAD. */
+bool gl_set_preload(const char *library);
+
+/* Becomes the program; returns only on failure, with an exit status, having said why. */
+int gl_become(const char *path, char **argv);
+
+/* ---- Options of the library (knobs.c) -------------------------------------------------------- */
+
+/* Checks a value against the table; false, having said why. `length` is that of the name. */
+bool gl_knob_check(const char *name, size_t length, const char *value);
+
+/* The table, on stdout. */
+void gl_knob_list(void);
 
 #endif

@@ -166,3 +166,57 @@ void gl_elf_read(int fd, gl_elf *elf)
         read_segments(fd, &header, elf);
     }
 }
+
+/* ---- What it defines ------------------------------------------------------------------------- */
+
+/* A part of the file, with a zero byte behind it; NULL if it is not there. The caller frees it. */
+static void *read_section(int fd, const ElfW(Shdr) * section)
+{
+    enum { SECTION_MAX_BYTES = 256 << 20 };
+    if (section->sh_size > SECTION_MAX_BYTES) {
+        return NULL;
+    }
+    char *content = calloc(section->sh_size + 1, 1);
+    if (content != NULL && !read_at(fd, content, section->sh_size, section->sh_offset)) {
+        free(content);
+        return NULL;
+    }
+    return content;
+}
+
+static bool read_section_header(int fd, const ElfW(Ehdr) * header, unsigned i, ElfW(Shdr) * section)
+{
+    return i < header->e_shnum && header->e_shentsize >= sizeof *section &&
+           read_at(fd, section, sizeof *section,
+                   header->e_shoff + (uint64_t)i * header->e_shentsize);
+}
+
+static void each_export(int fd, const ElfW(Shdr) * symbols, const ElfW(Shdr) * names,
+                        void (*fn)(const char *name, void *arg), void *arg)
+{
+    ElfW(Sym) *table = read_section(fd, symbols);
+    const char *text = read_section(fd, names);
+    for (size_t i = 0; table != NULL && text != NULL && i < symbols->sh_size / sizeof *table; i++) {
+        if (table[i].st_shndx != SHN_UNDEF && table[i].st_name < names->sh_size) {
+            fn(text + table[i].st_name, arg);
+        }
+    }
+    free(table);
+    free((char *)(uintptr_t)text);
+}
+
+void gl_elf_each_export(int fd, void (*fn)(const char *name, void *arg), void *arg)
+{
+    ElfW(Ehdr) header;
+    if (!read_at(fd, &header, sizeof header, 0) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        !is_native(header.e_ident)) {
+        return;
+    }
+    for (unsigned i = 0; i < header.e_shnum; i++) {
+        ElfW(Shdr) symbols, names;
+        if (read_section_header(fd, &header, i, &symbols) && symbols.sh_type == SHT_DYNSYM &&
+            read_section_header(fd, &header, symbols.sh_link, &names)) {
+            each_export(fd, &symbols, &names, fn, arg);
+        }
+    }
+}

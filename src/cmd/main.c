@@ -11,19 +11,21 @@
 
 static const char usage[] =
     "usage: gleaner run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "       gleaner doctor [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
     "       gleaner options\n"
     "       gleaner --version | --help\n"
     "\n"
     "Gleaner gives an unmodified program a heap whose unreachable memory is reclaimed.\n"
     "\n"
     "  run      start a program on Gleaner's heap (gleaner run --help)\n"
+    "  doctor   run a program and say whether it can be trusted on Gleaner's heap\n"
     "  options  list the options of the library, with their defaults\n"
     "\n"
     "See gleaner(1) and gleaner(7).\n";
 
 /* Names that are taken: a later version has them. */
 static const char *const later[] = {"check", "record", "report", "stats",  "lines", "diff",
-                                    "why",   "graph",  "top",    "export", "doctor"};
+                                    "why",   "graph",  "top",    "export"};
 
 void gl_cmd_say(const char *format, ...)
 {
@@ -35,17 +37,22 @@ void gl_cmd_say(const char *format, ...)
     va_end(list);
 }
 
-char *gl_cmd_format(const char *format, ...)
+char *gl_cmd_vformat(const char *format, va_list list)
 {
-    va_list list;
     char *text;
-    va_start(list, format);
-    int length = vasprintf(&text, format, list);
-    va_end(list);
-    if (length < 0) {
+    if (vasprintf(&text, format, list) < 0) {
         gl_cmd_say("out of memory");
         exit(GL_EXIT_FAILED);
     }
+    return text;
+}
+
+char *gl_cmd_format(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    char *text = gl_cmd_vformat(format, list);
+    va_end(list);
     return text;
 }
 
@@ -90,6 +97,9 @@ int main(int argc, char **argv)
     const char *word = argv[1];
     if (strcmp(word, "run") == 0) {
         return finish(gl_cmd_run(argc - 1, argv + 1));
+    }
+    if (strcmp(word, "doctor") == 0) {
+        return finish(gl_cmd_doctor(argc - 1, argv + 1));
     }
     if (strcmp(word, "options") == 0) {
         return finish(gl_cmd_options(argc - 1, argv + 1));

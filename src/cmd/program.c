@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -63,7 +64,42 @@ static const char *search(const char *name, int *error)
     return refused;
 }
 
+int gl_program_find(const char *name, const char **path)
+{
+    int error = 0;
+    if (strchr(name, '/') != NULL) {
+        *path = name;
+        error = try_path(name);
+    } else if (name[0] == '\0') {
+        error = ENOENT;
+    } else {
+        *path = search(name, &error);
+    }
+    if (error == ENOENT || error == ENOTDIR) {
+        gl_cmd_say("%s: not found%s", name[0] == '\0' ? "''" : name,
+                   strchr(name, '/') == NULL ? " in the PATH" : "");
+        return GL_EXIT_NOT_FOUND;
+    }
+    if (error != 0) {
+        gl_cmd_say("%s: cannot be executed: %s", *path, strerror(error));
+        return GL_EXIT_NOT_EXECUTABLE;
+    }
+    return 0;
+}
+
 /* ---- Inspect --------------------------------------------------------------------------------- */
+
+/* Notes why it cannot be; the first reason is the one that counts. */
+__attribute__((format(printf, 2, 3))) static void refuse(gl_program *program, const char *format,
+                                                         ...)
+{
+    va_list list;
+    va_start(list, format);
+    if (program->n_refusals < GL_REFUSALS_MAX) {
+        program->refusals[program->n_refusals++] = gl_cmd_vformat(format, list);
+    }
+    va_end(list);
+}
 
 static const char *machine_name(uint16_t machine)
 {
@@ -91,26 +127,28 @@ static const char *machine_name(uint16_t machine)
 
 /* Whether the kernel starts it with privileges of its own: then the loader ignores LD_PRELOAD (and
  * the library its options). Refused to everybody, though root could do it. */
-static int check_privileges(const char *path)
+static int check_privileges(gl_program *program, const char *path)
 {
     struct stat status;
     if (stat(path, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0) {
-        gl_cmd_say("%s: is a set-%s-id program: the system lets no library be preloaded into such"
-                   " a program. Run a copy without that bit",
-                   path, (status.st_mode & S_ISUID) != 0 ? "user" : "group");
+        refuse(program,
+               "%s: is a set-%s-id program: the system lets no library be preloaded into such"
+               " a program. Run a copy without that bit",
+               path, (status.st_mode & S_ISUID) != 0 ? "user" : "group");
         return GL_EXIT_FAILED;
     }
     if (getxattr(path, "security.capability", NULL, 0) > 0) {
-        gl_cmd_say("%s: has file capabilities: the system lets no library be preloaded into such a"
-                   " program. Run a copy without them",
-                   path);
+        refuse(program,
+               "%s: has file capabilities: the system lets no library be preloaded into such a"
+               " program. Run a copy without them",
+               path);
         return GL_EXIT_FAILED;
     }
     return 0;
 }
 
 /* What the library itself is for. */
-static bool read_library(const char *library, gl_elf *elf)
+static bool read_library(gl_program *program, const char *library, gl_elf *elf)
 {
     int fd = open(library, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
@@ -118,49 +156,53 @@ static bool read_library(const char *library, gl_elf *elf)
         close(fd);
     }
     if (fd < 0 || !elf->is_elf) {
-        gl_cmd_say("%s: is not a shared library", library);
+        refuse(program, "%s: is not a shared library", library);
         return false;
     }
     return true;
 }
 
-static int check_elf(const char *path, const gl_elf *elf, const char *library)
+static int check_elf(gl_program *program, const char *path, const char *library)
 {
     gl_elf ours;
-    if (!read_library(library, &ours)) {
+    const gl_elf *elf = &program->elf;
+    if (!read_library(program, library, &ours)) {
         return GL_EXIT_FAILED;
     }
     if (elf->width != ours.width || elf->order != ours.order || elf->machine != ours.machine) {
-        gl_cmd_say("%s: is a %s program, and this Gleaner is for %s%s", path,
-                   machine_name(elf->machine), machine_name(ours.machine),
-                   elf->machine == EM_X86_64 && elf->width == ELFCLASS32 ? " with 64-bit pointers"
-                                                                         : "");
+        refuse(program, "%s: is a %s program, and this Gleaner is for %s%s", path,
+               machine_name(elf->machine), machine_name(ours.machine),
+               elf->machine == EM_X86_64 && elf->width == ELFCLASS32 ? " with 64-bit pointers"
+                                                                     : "");
         return elf->machine == EM_386 ? GL_EXIT_FAILED : GL_EXIT_NOT_EXECUTABLE;
     }
     if (!elf->has_headers) {
         return 0;
     }
     if (!elf->is_dynamic) {
-        gl_cmd_say("%s: is statically linked: no library can be preloaded into it. Link it with"
-                   " libgleaner-malloc instead",
-                   path);
+        refuse(program,
+               "%s: is statically linked: no library can be preloaded into it. Link it with"
+               " libgleaner-malloc instead",
+               path);
         return GL_EXIT_FAILED;
     }
     if (elf->loader[0] != '\0' && access(elf->loader, F_OK) != 0) {
-        gl_cmd_say("%s: needs the loader %s, which is missing", path, elf->loader);
+        refuse(program, "%s: needs the loader %s, which is missing", path, elf->loader);
         return GL_EXIT_NOT_EXECUTABLE;
     }
     if (strstr(elf->loader, "/ld-musl-") != NULL) {
-        gl_cmd_say("%s: is built for another C library (musl), and Gleaner is for glibc", path);
+        refuse(program, "%s: is built for another C library (musl), and Gleaner is for glibc",
+               path);
         return GL_EXIT_FAILED;
     }
     if (elf->sanitizer != NULL) {
-        gl_cmd_say("%s: is compiled with %s, which brings a malloc of its own: the two cannot work"
-                   " together. Compile it without -fsanitize",
-                   path, elf->sanitizer);
+        refuse(program,
+               "%s: is compiled with %s, which brings a malloc of its own: the two cannot work"
+               " together. Compile it without -fsanitize",
+               path, elf->sanitizer);
         return GL_EXIT_FAILED;
     }
-    return check_privileges(path);
+    return check_privileges(program, path);
 }
 
 /* The interpreter that the first line of a script names, or NULL if this is no script. */
@@ -177,54 +219,37 @@ static const char *interpreter_of(int fd)
     return gl_cmd_format("%.*s", (int)strcspn(start, " \t"), start);
 }
 
-static int check_file(const char *path, const char *library, int depth)
+static int check_file(gl_program *program, const char *path, const char *library, int depth)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return 0; /* it may be started and not read: nothing to look at */
     }
-    gl_elf elf;
-    gl_elf_read(fd, &elf);
-    const char *interpreter = elf.is_elf ? NULL : interpreter_of(fd);
+    gl_elf_read(fd, &program->elf);
+    const char *interpreter = program->elf.is_elf ? NULL : interpreter_of(fd);
     close(fd);
-    if (elf.is_elf) {
-        return check_elf(path, &elf, library);
+    if (program->elf.is_elf) {
+        program->file = path;
+        return check_elf(program, path, library);
     }
     if (interpreter == NULL || interpreter[0] == '\0' || depth == MAX_SCRIPT_DEPTH) {
         return 0; /* the kernel, or a shell, knows what it is */
     }
     int error = try_path(interpreter);
     if (error != 0) {
-        gl_cmd_say("%s: is a script, and its interpreter %s cannot be started: %s", path,
-                   interpreter, strerror(error));
+        refuse(program, "%s: is a script, and its interpreter %s cannot be started: %s", path,
+               interpreter, strerror(error));
         return error == ENOENT ? GL_EXIT_NOT_FOUND : GL_EXIT_NOT_EXECUTABLE;
     }
-    int status = check_file(interpreter, library, depth + 1);
+    int status = check_file(program, interpreter, library, depth + 1);
     if (status != 0) {
-        gl_cmd_say("%s: is a script for %s", path, interpreter);
+        refuse(program, "%s: is a script for %s", path, interpreter);
     }
     return status;
 }
 
-int gl_program_find(const char *name, const char *library, const char **path)
+int gl_program_inspect(const char *path, const char *library, gl_program *program)
 {
-    int error = 0;
-    if (strchr(name, '/') != NULL) {
-        *path = name;
-        error = try_path(name);
-    } else if (name[0] == '\0') {
-        error = ENOENT;
-    } else {
-        *path = search(name, &error);
-    }
-    if (error == ENOENT || error == ENOTDIR) {
-        gl_cmd_say("%s: not found%s", name[0] == '\0' ? "''" : name,
-                   strchr(name, '/') == NULL ? " in the PATH" : "");
-        return GL_EXIT_NOT_FOUND;
-    }
-    if (error != 0) {
-        gl_cmd_say("%s: cannot be executed: %s", *path, strerror(error));
-        return GL_EXIT_NOT_EXECUTABLE;
-    }
-    return check_file(*path, library, 0);
+    memset(program, 0, sizeof *program);
+    return check_file(program, path, library, 0);
 }

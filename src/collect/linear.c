@@ -98,7 +98,6 @@ static void mark_from_all_in(gl_marker *m, uint32_t block)
 void gl_linear_mark_from_malloc(gl_marker *m)
 {
     gl_regions_present_begin();
-    gl_marker_read_between(m, true);
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         const gl_block *header = &gl_heap.blocks[block];
         if (is_small(block) && gl_bin_kind(header->bin) == GL_KIND_MALLOC) {
@@ -108,6 +107,5 @@ void gl_linear_mark_from_malloc(gl_marker *m)
             mark_large(m, block);
         }
     }
-    gl_marker_read_between(m, false);
     gl_regions_present_end();
 }

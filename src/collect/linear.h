@@ -20,7 +20,7 @@
 /* Marks what the objects that are marked now refer to (gl_marker_be_thorough()); the caller drains. */
 void gl_linear_mark_from_live(gl_marker *marker);
 
-/* Marks what the memory of malloc's that the program has refers to, read at every fourth byte. */
+/* Marks what the memory of malloc's that the program has refers to. */
 void gl_linear_mark_from_malloc(gl_marker *marker);
 
 #endif

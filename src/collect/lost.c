@@ -13,6 +13,7 @@
 #include "os/images.h"
 
 enum {
+    KINDS_MAX = 16,        /* of evidence that are remembered */
     LARGE = 0,             /* the class of large objects in the set of exempt classes */
     CLASSES_UNTIL_ALL = 4, /* exempt ones, until everything is */
     /* A collection counts for those condemned before only if the program has allocated so much since the
@@ -29,6 +30,13 @@ static struct {
     size_t counted_at;           /* allocated_bytes at the last collection that counted */
     uint64_t n_loads;            /* of libraries, seen so far */
 } lost;
+
+/* A kind of evidence. Whoever sets `bytes` from 0 has the entry, and sets `call`. */
+static struct {
+    volatile gl_word bytes;
+    volatile gl_word call; /* const char *, static */
+    volatile gl_word count;
+} kinds[KINDS_MAX];
 
 /* ---- Evidence ------------------------------------------------------------------------------- */
 
@@ -54,9 +62,36 @@ static void exempt(uint32_t size_class)
     }
 }
 
+/* Two threads may make two entries of one kind: no harm. */
+static void remember(size_t bytes, const char *call)
+{
+    for (size_t i = 0; i < KINDS_MAX; i++) {
+        bool is_new = gl_cas_full(&kinds[i].bytes, 0, bytes);
+        if (is_new) {
+            gl_store_release(&kinds[i].call, (uintptr_t)call);
+        }
+        if (is_new || (gl_load_relaxed(&kinds[i].bytes) == bytes &&
+                       gl_load_acquire(&kinds[i].call) == (uintptr_t)call)) {
+            gl_add_relaxed(&kinds[i].count, 1);
+            return;
+        }
+    }
+}
+
+bool gl_lost_evidence_at(size_t i, gl_lost_evidence *evidence)
+{
+    if (i >= KINDS_MAX || gl_load_acquire(&kinds[i].call) == 0) {
+        return false;
+    }
+    evidence->bytes = gl_load_relaxed(&kinds[i].bytes);
+    evidence->call = (const char *)gl_load_relaxed(&kinds[i].call);
+    evidence->count = gl_load_relaxed(&kinds[i].count);
+    return true;
+}
+
 void gl_hook_condemned_used(const gl_object *object, const char *call)
 {
-    (void)call;
+    remember(object->bytes, call);
     gl_heap_clear_state(object, GL_STATE_CONDEMNED);
     gl_add_relaxed(&lost.n_evidence, 1);
     exempt(class_of(object));
@@ -85,7 +120,7 @@ typedef struct hider {
 
 static const hider hiders[] = {
 #define GL_HIDER(name, why) {name, why},
-#include "collect/hiders.def"
+#include "base/hiders.def"
 #undef GL_HIDER
 };
 

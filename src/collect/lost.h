@@ -10,7 +10,7 @@
  *
  * EVIDENCE. If the program frees, resizes or measures a condemned object, it has a pointer that we did
  * not find. From then on no lost object of that size class is reclaimed, and after a few such classes
- * none at all. So, too, where a library of collect/hiders.def is loaded.
+ * none at all. So, too, where a library of base/hiders.def is loaded.
  *
  * Objects from gc_malloc() and its kin are not concerned: who calls it has agreed to be collected.
  */
@@ -33,6 +33,16 @@ void gl_lost_look_at_images(void);
 
 /* True if nothing that the program lost is ever reclaimed in this process. */
 bool gl_lost_is_all_kept(void);
+
+/* What was used although no pointer to it was found: how large, by which call, how often. */
+typedef struct gl_lost_evidence {
+    size_t bytes;
+    const char *call;
+    uint64_t count;
+} gl_lost_evidence;
+
+/* Piece number i of what is remembered, the first kinds that there were; false if there are not so many. */
+bool gl_lost_evidence_at(size_t i, gl_lost_evidence *evidence);
 
 /* For statistics: pieces of evidence since the start, and why all is kept (NULL: it is not). */
 uint64_t gl_lost_n_evidence(void);

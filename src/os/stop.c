@@ -525,6 +525,14 @@ void gl_threads_resume(void)
     release_all(held_threads);
 }
 
+void gl_threads_each_unstopped(void (*fn)(int tid, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < SUSPECTS; i++) {
+        if (suspects[i] != 0 && gl_tasks_has_pending(suspects[i], gl_threads_signal()))
+            fn(suspects[i], arg);
+    }
+}
+
 bool gl_threads_world_is_stopped(void) { return gl_load_relaxed(&is_stopped) != 0; }
 
 void gl_stop_after_fork(void)

@@ -182,6 +182,24 @@ unsigned gl_os_processors(void)
     return n > 0 ? n : 1;
 }
 
+int gl_os_seccomp_mode(void)
+{
+    static const char key[] = "Seccomp:\t";
+    char text[4096];
+    if (gl_os_read_file("/proc/self/status", text, sizeof text) <= 0)
+        return -1;
+    for (const char *line = text; *line;) {
+        if (gl_os_starts_with(line, key)) {
+            line += sizeof key - 1;
+            return (int)gl_os_parse_dec(&line);
+        }
+        while (*line && *line != '\n')
+            line++;
+        line += *line == '\n';
+    }
+    return 0;
+}
+
 bool gl_os_is_secure(void) { return getauxval(AT_SECURE) != 0; }
 
 void gl_os_program_name(char *buffer, size_t bytes)

@@ -22,6 +22,9 @@ uint64_t gl_os_rss_bytes(void);
 size_t gl_os_physical_bytes(void);
 unsigned gl_os_processors(void); /* that this process may run on; at least 1 */
 
+/* How the process has confined itself: 0 not, 1 strictly, 2 by filters; -1 where /proc is missing. */
+int gl_os_seccomp_mode(void);
+
 /* True in a set-uid, set-gid or otherwise privileged start (AT_SECURE). */
 bool gl_os_is_secure(void);
 

@@ -65,6 +65,9 @@ void *gl_threads_blocking(void *(*fn)(void *), void *arg);
 bool gl_threads_leave(void);
 void gl_threads_reenter(void);
 
+/* Calls fn(tid, arg) for each thread that took no signal in an earlier stop, and still has not. */
+void gl_threads_each_unstopped(void (*fn)(int tid, void *arg), void *arg);
+
 /* True while the world is stopped by the calling process (for checks). */
 bool gl_threads_world_is_stopped(void);
 

@@ -116,7 +116,7 @@ class Interface(Case):
             self.assertIn("gleaner", result.err)
 
     def test_later_commands(self):
-        for name in ("check record report stats lines diff why graph top export doctor").split():
+        for name in ("check record report stats lines diff why graph top export").split():
             result = Result([name])
             self.assertEqual(result.status, FAILED)
             self.assertIn(name + ": not available in this version", result.err)
@@ -191,7 +191,6 @@ class Run(Case):
 
     def test_wrong_options(self):
         wrong = {
-            ("--mode", "safe"): "safe is not available in this version",
             ("--mode", "leaks"): "leaks is not available in this version",
             ("--mode", "nonsense"): "'nonsense' is none of collect|malloc",
             ("--limit", "many"): "is not a number of bytes",

@@ -76,8 +76,8 @@ class Manual(unittest.TestCase):
 
     def test_options_of_the_command(self):
         command = os.environ.get("GLEANER", os.path.join(BUILD, "gleaner"))
-        text = subprocess.run([command, "run", "--help"], capture_output=True, text=True,
-                              check=True).stdout
+        text = "".join(subprocess.run([command, word, "--help"], capture_output=True, text=True,
+                                      check=True).stdout for word in ("run", "doctor"))
         options = re.findall(r"(?m)^ .*?--([a-z-]+)", text)
         self.assertGreater(len(options), 5)
         page = read(COMMAND)

@@ -282,6 +282,55 @@ static void check_first(void)
     check(gl_pacer_defer(&p, 51 * MIB, 0) == 0, "near the limit it waits");
 }
 
+/* A program that loses all that it allocates: each object is condemned, watched twice, and reclaimed by the
+ * third collection. The heap must stay flat, and the collections must not look meagre. */
+static void check_condemned(void)
+{
+    enum { CYCLES = 40, LIVE = 2 };
+    gl_pacer p;
+    gl_pacer_init(&p, 200, 32 * MIB, NO_LIMIT, 16);
+    uint64_t trigger = gl_pacer_trigger(&p), once = 0, twice = 0, peak = 0;
+    for (int i = 0; i < CYCLES; i++) {
+        uint64_t fresh = trigger - LIVE * MIB - once - twice;
+        gl_pacer_sample s = {.before_bytes = trigger,
+                             .live_bytes = LIVE * MIB + fresh + once,
+                             .collector_ns = 1000000,
+                             .program_ns = 100000000,
+                             .condemned_bytes = fresh + once,
+                             .new_condemned_bytes = fresh,
+                             .old_reclaimed_bytes = twice};
+        twice = once;
+        once = fresh;
+        trigger = gl_pacer_learn(&p, &s);
+        check(trigger > s.live_bytes, "condemned: a collection at every turn");
+        check(p.backoff == 1, "condemned: finding garbage looks meagre");
+        peak = i >= CYCLES / 2 && trigger > peak ? trigger : peak;
+    }
+    check(peak < 64 * MIB, "condemned: the heap does not stay flat");
+}
+
+/* A program that frees at a steady rate, and passes whose cost follows the live data. */
+static uint64_t settle_quarantine(uint64_t live, uint64_t pass_ns, uint64_t ns_per_mib)
+{
+    uint64_t limit = gl_pacer_quarantine_first_bytes;
+    for (int i = 0; i < 50; i++) {
+        limit = gl_pacer_quarantine(limit, live, pass_ns, limit / MIB * ns_per_mib);
+    }
+    return limit;
+}
+
+static void check_quarantine(void)
+{
+    check(settle_quarantine(MIB, 100000, 1000000000) == MIB, "quarantine: seldom frees, waits much");
+    check(settle_quarantine(MIB, 100000, 100000) == 16 * MIB, "quarantine: passes cost too much");
+    check(settle_quarantine(400 * MIB, 100000000, 100000) == 100 * MIB,
+          "quarantine: not a quarter of what lives");
+    uint64_t middle = settle_quarantine(MIB, 300000, 3000000);
+    check(middle > MIB && middle < 16 * MIB, "quarantine: no middle is found");
+    check(gl_pacer_quarantine(UINT64_MAX, UINT64_MAX, UINT64_MAX, 0) == UINT64_MAX / 4,
+          "quarantine: a sum has wrapped");
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -293,5 +342,7 @@ int main(int argc, char **argv)
     }
     check_ends();
     check_first();
+    check_condemned();
+    check_quarantine();
     return n_faults != 0;
 }
