@@ -300,14 +300,14 @@ uint64_t gl_control_next_sequence(void)
     return gl_add_relaxed(&control.sequence, 1) + 1;
 }
 
-static void adapt_quarantine(const gl_pacer_sample *s)
+static void adapt_quarantine(const gl_pacer_sample *s, uint64_t root_bytes)
 {
     if (gl_options.quarantine_bytes != 0) {
         gl_store_relaxed(&gl_quarantine.limit_bytes, gl_options.quarantine_bytes);
     } else if (gl_quarantine_is_on()) {
         uint64_t limit =
-            gl_pacer_quarantine(gl_load_relaxed(&gl_quarantine.limit_bytes), s->live_bytes,
-                                s->collector_ns, s->program_ns);
+            gl_pacer_quarantine(gl_load_relaxed(&gl_quarantine.limit_bytes),
+                                s->live_bytes + root_bytes, s->collector_ns, s->program_ns);
         gl_store_relaxed(&gl_quarantine.limit_bytes, limit);
     }
 }
@@ -339,7 +339,7 @@ void gl_control_finished(const gl_cycle_report *r)
     uint64_t trigger = r->reason == GC_REASON_QUARANTINE
                            ? gl_pacer_note(&control.pacer, r->live_bytes)
                            : gl_pacer_learn(&control.pacer, &sample);
-    adapt_quarantine(&sample);
+    adapt_quarantine(&sample, r->root_bytes);
     publish_trigger_locked(trigger);
     gl_lock_release(&control.lock);
     advise_by_survival(&sample);

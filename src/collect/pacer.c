@@ -118,12 +118,12 @@ uint64_t gl_pacer_defer(const gl_pacer *p, uint64_t in_use_bytes, uint64_t progr
 
 const uint64_t gl_pacer_quarantine_first_bytes = 1 << 20;
 
-uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t live_bytes, uint64_t collector_ns,
+uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t read_bytes, uint64_t collector_ns,
                              uint64_t program_ns)
 {
     static const uint64_t MAX_BYTES = 16 << 20;
-    enum { LONGEST_SHARE = 24, SHORTEST_SHARE = 64, OF_LIVE = 4 };
-    uint64_t max = larger(MAX_BYTES, live_bytes / OF_LIVE);
+    enum { LONGEST_SHARE = 24, SHORTEST_SHARE = 64, OF_READ = 4 };
+    uint64_t max = larger(MAX_BYTES, read_bytes / OF_READ);
     if (collector_ns > program_ns / LONGEST_SHARE) {
         limit_bytes = add_capped(limit_bytes, limit_bytes);
     } else if (collector_ns < program_ns / SHORTEST_SHARE) {

@@ -302,13 +302,14 @@ int io_getevents(void *context, long n_min, long n_max, void *events, struct tim
 {
     gl_call call = gl_call_begin(timeout != NULL);
     struct timespec left;
-    long r = gl_syscall6(SYS_io_getevents, (long)context, n_min, n_max, (long)events, (long)timeout, 0);
+    long r = gl_syscall6_always(SYS_io_getevents, (long)context, n_min, n_max, (long)events,
+                                (long)timeout, 0);
     while (gl_call_was_met(&call) && r == -EINTR) {
         if (timeout) {
             left = gl_call_left(&call, timeout);
         }
-        r = gl_syscall6(SYS_io_getevents, (long)context, n_min, n_max, (long)events,
-                        (long)(timeout ? &left : NULL), 0);
+        r = gl_syscall6_always(SYS_io_getevents, (long)context, n_min, n_max, (long)events,
+                               (long)(timeout ? &left : NULL), 0);
     }
     return (int)r;
 }

@@ -86,15 +86,21 @@ static void make_list(void *arg)
     }
 }
 
+/* A stale word on the stack may keep one list from its middle to its end, but not each of three. */
 static void check_only_pointers_count(size_t n_in_array)
 {
-    call_deep(make_list, &n_in_array);
-    gc_collect();
-    ck_assert_uint_eq(count_alive(typed.strings, N_NODES), N_NODES);
-    ck_assert_uint_lt(count_alive(typed.numbered, N_NODES), N_NODES / 20);
-    typed.list = NULL;
-    gc_collect();
-    ck_assert_uint_lt(count_alive(typed.strings, N_NODES), N_NODES / 20);
+    enum { LISTS = 3 };
+    int n_kept = 0;
+    for (int i = 0; i < LISTS; i++) {
+        call_deep(make_list, &n_in_array);
+        gc_collect();
+        ck_assert_uint_eq(count_alive(typed.strings, N_NODES), N_NODES);
+        ck_assert_uint_lt(count_alive(typed.numbered, N_NODES), N_NODES / 20);
+        typed.list = NULL;
+        gc_collect();
+        n_kept += count_alive(typed.strings, N_NODES) >= N_NODES / 20;
+    }
+    ck_assert_int_le(n_kept, 1);
 }
 
 START_TEST(only_the_pointers_of_the_layout_count)

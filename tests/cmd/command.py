@@ -191,7 +191,6 @@ class Run(Case):
 
     def test_wrong_options(self):
         wrong = {
-            ("--mode", "safe"): "safe is not available in this version",
             ("--mode", "leaks"): "leaks is not available in this version",
             ("--mode", "nonsense"): "'nonsense' is none of collect|malloc",
             ("--limit", "many"): "is not a number of bytes",

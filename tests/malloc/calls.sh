@@ -4,7 +4,7 @@
 set -eu
 . "$top_srcdir/tests/malloc/common.sh"
 
-for what in '' --signals --cancel --atomic --idiom; do
+for what in '' --aio --signals --cancel --atomic --idiom; do
     timeout -k 5 60 "$here/calls" $what || fails "calls $what with glibc: status $?"
     preloaded collect '' "$here/calls" $what || fails "calls $what: status $?"
 done

@@ -36,12 +36,11 @@ class PythonSuite:
         asyncio concurrent_futures multiprocessing_fork multiprocessing_forkserver
         multiprocessing_spawn queue selectors signal socket ssl
     """.split()
-    # Of their suites these take long, and are not about memory.
-    quick = ["test_gc", "test_weakref", "test_json", "test_thread", "test_memoryview"]
 
-    def __init__(self, name, environment):
+    def __init__(self, name, environment, quick):
         self.name = name
         self.environment = environment
+        self.quick = quick
 
     def is_there(self):
         return os.access(PYTHON, os.X_OK) and os.path.isfile(self.folder + "/test_gc.py")
@@ -79,7 +78,7 @@ class GLibSuite:
     # they may, or need a system bus.
     left_out = ("performance", "performance-threaded", "mem-overflow",
                 "fileutils", "g-file-info-filesystem-readonly")
-    quick = ["asyncqueue", "hash", "thread-pool", "gvariant", "signals", "mainloop"]
+    quick = ["asyncqueue", "hash", "thread-pool", "signals"]
 
     def is_there(self):
         return os.path.isdir(self.folder)
@@ -107,8 +106,8 @@ class GLibSuite:
 
 
 SUITES = {suite.name: suite for suite in (
-    PythonSuite("python", {}),
+    PythonSuite("python", {}, ["test_thread", "test_memoryview"]),
     # Every object of Python comes from malloc, not from arenas of its own.
-    PythonSuite("python-malloc", {"PYTHONMALLOC": "malloc"}),
+    PythonSuite("python-malloc", {"PYTHONMALLOC": "malloc"}, ["test_json", "test_memoryview"]),
     GLibSuite(),
 )}
