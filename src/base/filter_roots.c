@@ -82,10 +82,67 @@ filter_avx512(const gl_root_word *words, size_t n, const gl_roots_range *r, uint
     }
     return found + filter_portable(words + i, n - i, r, out + found);
 }
+/* Words between: seen by their upper halves alone, which for a pointer into the range are one of a few
+ * numbers. What is found is looked at whole. */
+UNSANITIZED static inline uint32_t add_between(const gl_root_word *word, uint32_t halves,
+                                               const gl_roots_range *r, uintptr_t *out)
+{
+    uint32_t found = 0;
+    for (; halves; halves &= halves - 1) {
+        uintptr_t upper = (uintptr_t)word + (uintptr_t)__builtin_ctz(halves) * sizeof(uint32_t);
+        uintptr_t between = *(const gl_root_word *)(upper - sizeof(uint32_t));
+        out[found] = between;
+        found += between - r->base <= r->size;
+    }
+    return found;
+}
+
+/* Without a branch for what is usual: where memory is full of pointers, nobody can predict which lines have
+ * some. */
+UNSANITIZED __attribute__((target("avx512f,popcnt"))) static uint32_t
+filter_dense_avx512(const gl_root_word *words, size_t n, bool has_before, const gl_roots_range *r,
+                    uintptr_t *out)
+{
+    enum { EVEN = 0x5555 };
+    const __m512i bases = _mm512_set1_epi64((long long)r->base);
+    const __m512i sizes = _mm512_set1_epi64((long long)r->size);
+    const __m512i keys = _mm512_set1_epi64((long long)r->key);
+    const __m512i rotations = _mm512_set1_epi64((long long)r->rotation);
+    const __m512i uppers = _mm512_set1_epi32((int)(r->base >> 32));
+    const __m512i span = _mm512_set1_epi32((int)(((r->base + r->size) >> 32) - (r->base >> 32)));
+    uint32_t found = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m512i word = _mm512_loadu_si512((const void *)(words + i));
+        __m512i plain = _mm512_sub_epi64(word, bases);
+        __m512i demangled = _mm512_xor_si512(_mm512_rorv_epi64(word, rotations), keys);
+        __m512i mangled = _mm512_sub_epi64(demangled, bases);
+        __mmask8 inside = (__mmask8)(_mm512_cmple_epu64_mask(plain, sizes) |
+                                     _mm512_cmple_epu64_mask(mangled, sizes));
+        _mm512_storeu_si512((void *)(out + found), _mm512_maskz_compress_epi64(inside, word));
+        found += (uint32_t)__builtin_popcount(inside);
+        uint32_t halves = EVEN & _mm512_cmple_epu32_mask(_mm512_sub_epi32(word, uppers), span);
+        if (__builtin_expect(halves != 0, 0)) {
+            halves &= i > 0 || has_before ? EVEN : EVEN & ~1u;
+            found += add_between(words + i, halves, r, out + found);
+        }
+    }
+    for (; i < n; i++) {
+        found += filter_portable(words + i, 1, r, out + found);
+        found += add_between(words + i, i > 0 || has_before, r, out + found);
+    }
+    return found;
+}
 #else
+#define filter_dense_avx512 NULL
 #define filter_avx2 filter_portable
 #define filter_avx512 filter_portable
 #endif
+
+gl_filter_dense *gl_filter_dense_for(gl_simd simd)
+{
+    return simd == GL_SIMD_AVX512 ? filter_dense_avx512 : NULL;
+}
 
 gl_filter_roots *gl_filter_roots_for(gl_simd simd)
 {

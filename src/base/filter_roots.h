@@ -7,6 +7,7 @@
 #ifndef GL_BASE_FILTER_ROOTS_H
 #define GL_BASE_FILTER_ROOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,14 @@ enum { GL_FILTER_ROOTS_SLACK = 8 };
 /* Stores the candidates among `n` words, in order; returns how many. */
 typedef uint32_t gl_filter_roots(const gl_root_word *words, size_t n, const gl_roots_range *range,
                                  uintptr_t *out);
+
+/* The same, and among the words that begin in the middle of two of these (the first of them before words[0], if
+ * `has_before`), those with word - base <= size, in any order. Room for twice as many entries. */
+typedef uint32_t gl_filter_dense(const gl_root_word *words, size_t n, bool has_before,
+                                 const gl_roots_range *range, uintptr_t *out);
+
+/* NULL: there is none that is better than to filter twice. */
+gl_filter_dense *gl_filter_dense_for(gl_simd simd);
 
 /* The implementation that uses these instructions, which the processor must support. */
 gl_filter_roots *gl_filter_roots_for(gl_simd simd);

@@ -164,7 +164,10 @@ static void pause(const gl_stopped_thread *self, void *context)
 
     verify_if_asked();
     gl_mark_prepare(m);
-    gl_marker_read_between(m, gl_quarantine_is_on());
+    if (gl_quarantine_is_on()) {
+        gl_quarantine_watch(m);
+        gl_marker_read_between(m, true);
+    }
     r->root_bytes = gl_roots_mark(m, self, gl_threads_stopped(), c->images);
     if (r->root_bytes == 0) {
         return;

@@ -35,6 +35,7 @@ bool gl_marker_init(gl_marker *m, void *stack, size_t stack_bytes)
     gl_simd simd = gl_simd_select();
     m->filter = gl_filter_for(simd);
     m->filter_roots = gl_filter_roots_for(simd);
+    m->filter_dense = gl_filter_dense_for(simd);
     m->take_rows = gl_mark_take_rows_for(simd);
     m->resolve = gl_mark_resolve_for(simd);
     m->stack = stack;
@@ -171,7 +172,24 @@ static bool is_object_start(uintptr_t offset)
             gl_heap.descs[offset >> GL_BLOCK_SHIFT].bin == GL_ROLE_LARGE);
 }
 
-static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_kind kind)
+static inline bool is_watched(const gl_marker *m, uintptr_t offset)
+{
+    uint64_t block = offset >> GL_BLOCK_SHIFT;
+    return !m->watched || (m->watched[block / 64] >> (block % 64) & 1);
+}
+
+/* One past the end of the slot before (types.h: SLACK). */
+static uint32_t add_root_end(gl_marker *m, uint32_t n, uintptr_t offset, gl_root_kind kind)
+{
+    bool is_start = offset % GL_GRANULE_BYTES == 0 && offset > 0;
+    if (is_start && is_watched(m, offset - 1) &&
+        (offset == gl_heap.used_bytes || kind == GL_ROOT_REGISTERS || !is_object_start(offset))) {
+        m->offsets[n++] = offset - 1;
+    }
+    return n;
+}
+
+static inline uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_kind kind)
 {
     uintptr_t offset = word - gl_heap.base;
     uintptr_t used = gl_heap.used_bytes;
@@ -179,18 +197,10 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
         return n;
     }
     if (offset < used) {
-        m->offsets[n++] = offset;
+        m->offsets[n] = offset;
+        n += is_watched(m, offset);
     }
-    if (kind == GL_ROOT_OBJECTS) {
-        return n;
-    }
-    /* One past the end of the slot before (types.h: SLACK). */
-    bool is_start = offset % GL_GRANULE_BYTES == 0 && offset > 0;
-    if (is_start &&
-        (offset == used || kind == GL_ROOT_REGISTERS || !is_object_start(offset))) {
-        m->offsets[n++] = offset - 1;
-    }
-    return n;
+    return kind == GL_ROOT_OBJECTS ? n : add_root_end(m, n, offset, kind);
 }
 
 /* Both readings of each candidate. */
@@ -210,20 +220,27 @@ static void mark_candidates(gl_marker *m, const uintptr_t *words, uint32_t n_wor
     gl_mark_offsets(m, n);
 }
 
-/* The words at `first` and, if asked to be thorough, those that begin in the middle of two of them. */
-static void mark_portion(gl_marker *m, const gl_root_word *first, size_t n, size_t n_between,
+/* The words at `first` and, if asked to, those that begin in the middle of two of them, or of the word before
+ * and the first. */
+static void mark_portion(gl_marker *m, const gl_root_word *first, size_t n, bool has_before,
                          gl_root_kind kind)
 {
     const gl_roots_range range = {gl_heap.base, gl_heap.used_bytes, gl_os_mangle_key(),
                                   gl_os_mangle_rotation()};
-    uintptr_t candidates[GL_ROOT_PORTION_WORDS + GL_FILTER_ROOTS_SLACK];
+    uintptr_t candidates[2 * GL_ROOT_PORTION_WORDS + GL_FILTER_ROOTS_SLACK];
+    if (m->reads_between && m->filter_dense) {
+        mark_candidates(m, candidates, m->filter_dense(first, n, has_before, &range, candidates), kind);
+        return;
+    }
     uint32_t n_found = m->filter_roots(first, n, &range, candidates);
     if (n_found) {
         mark_candidates(m, candidates, n_found, kind);
     }
-    if (GL_UNLIKELY(m->reads_between && n_between > 0)) {
-        const gl_root_word *between = (const gl_root_word *)((uintptr_t)first + sizeof *first / 2);
-        n_found = m->filter_roots(between, n_between, &range, candidates);
+    if (m->reads_between) {
+        size_t skipped = !has_before;
+        const gl_root_word *between =
+            (const gl_root_word *)((uintptr_t)(first + skipped) - sizeof *first / 2);
+        n_found = m->filter_roots(between, n - skipped, &range, candidates);
         mark_candidates(m, candidates, n_found, kind);
     }
 }
@@ -231,6 +248,7 @@ static void mark_portion(gl_marker *m, const gl_root_word *first, size_t n, size
 void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind kind)
 {
     const gl_root_word *word = (const gl_root_word *)gl_round_up(start, sizeof(uintptr_t));
+    const gl_root_word *begin = word;
     const gl_root_word *stop = (const gl_root_word *)gl_round_down(end, sizeof(uintptr_t));
     if (m->counts_ends) {
         kind = GL_ROOT_REGISTERS;
@@ -238,9 +256,14 @@ void gl_mark_range(gl_marker *m, uintptr_t start, uintptr_t end, gl_root_kind ki
     while (word < stop) {
         size_t n_left = (size_t)(stop - word);
         size_t n = n_left < GL_ROOT_PORTION_WORDS ? n_left : GL_ROOT_PORTION_WORDS;
-        mark_portion(m, word, n, n < n_left ? n : n - 1, kind);
+        mark_portion(m, word, n, word > begin, kind);
         word += n;
     }
+}
+
+void gl_marker_watch(gl_marker *m, const uint64_t *watched)
+{
+    m->watched = watched;
 }
 
 void gl_marker_read_between(gl_marker *m, bool reads_between)
@@ -316,6 +339,7 @@ void gl_mark_prepare(gl_marker *m)
 {
     m->marks = (uint8_t *)gl_heap.mark_bits;
     m->prefetches_marks = false;
+    m->watched = NULL;
     gl_marker_be_thorough(m, false);
     m->n_markers = 1;
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {

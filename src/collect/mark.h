@@ -32,6 +32,10 @@ void gl_mark_prepare(gl_marker *marker);
 /* Marks what the words in [start, end) refer to, and queues it for scanning. */
 void gl_mark_range(gl_marker *marker, uintptr_t start, uintptr_t end, gl_root_kind kind);
 
+/* From now to the next collection only objects in these blocks need be marked from ranges, a bit per block: all
+ * others are marked already. NULL: any. */
+void gl_marker_watch(gl_marker *marker, const uint64_t *watched);
+
 /* From now on ranges are read also at addresses that are only a multiple of four; and, to be thorough,
  * every pointer to the start of a slot counts for the slot before it, too. */
 void gl_marker_read_between(gl_marker *marker, bool reads_between);

@@ -50,6 +50,7 @@ typedef uint32_t gl_mark_resolve(gl_marker *m, uint32_t n);
 struct gl_marker {
     gl_filter *filter;
     gl_filter_roots *filter_roots;
+    gl_filter_dense *filter_dense; /* NULL: none */
     gl_mark_take_rows *take_rows; /* NULL: none */
     gl_mark_resolve *resolve;
     uint64_t *stack;
@@ -59,6 +60,7 @@ struct gl_marker {
     uint64_t n_overflows;
     bool has_overflowed;         /* some block is flagged */
     bool reads_between;          /* ranges are read at every fourth byte (collect/linear.h) */
+    const uint64_t *watched;     /* NULL: all; else a bit per block: only objects of these need be marked */
     bool counts_ends;            /* in ranges, a pointer to a slot counts for the one before, too */
     bool prefetches_marks;       /* only with lanes: another processor may have the line. Without, the
                                     mark loop keeps enough loads in flight by itself */

@@ -19,6 +19,9 @@
 /* Sets the mark bits of a small block of malloc's: all, but of what is in quarantine. */
 void gl_quarantine_premark(uint32_t block);
 
+/* Once the bitmap is prepared: lets ranges be read only for objects that may be unmarked. */
+void gl_quarantine_watch(gl_marker *marker);
+
 /* After marking, before the flip: counts what is released and what is held. */
 void gl_quarantine_settle(gl_quarantine_report *report);
 

@@ -124,15 +124,22 @@ static bool claim(uint32_t head)
     return is_ours;
 }
 
+/* Of a run of blocks so many bytes have pages. */
+static void count_quarantined(uint32_t blocks, size_t bytes)
+{
+    gl_quarantine_count(bytes);
+    gl_add_relaxed(&gl_quarantine.idle_bytes, ((size_t)blocks << GL_BLOCK_SHIFT) - bytes);
+}
+
 /* It waits with its content, or without its pages. */
 static void quarantine(uint32_t head)
 {
     size_t bytes = gl_heap.blocks[head].large_bytes;
-    if (bytes >= UNMAP_FROM_BYTES) {
+    bool is_unmapped = bytes >= UNMAP_FROM_BYTES;
+    if (is_unmapped) {
         gl_os_purge((void *)gl_block_start(head), bytes);
-        bytes = 0;
     }
-    gl_quarantine_count(bytes);
+    count_quarantined(gl_heap.blocks[head].run_blocks, is_unmapped ? 0 : bytes);
 }
 
 bool gl_large_free(uintptr_t start)
@@ -264,7 +271,7 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
     }
     if (gl_quarantine_is_on() && (how == GL_OS_MOVED || how == GL_OS_MOVE_REFUSED)) {
         gl_heap.blocks[head].state = GL_STATE_QUARANTINED;
-        gl_quarantine_count(how == GL_OS_MOVED ? 0 : old.large_bytes);
+        count_quarantined(old.run_blocks, how == GL_OS_MOVED ? 0 : old.large_bytes);
         return;
     }
     account_locked(old.run_blocks, false);

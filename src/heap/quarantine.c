@@ -61,11 +61,11 @@ static inline void poison(uintptr_t start, size_t bytes)
  * for the next. The other way round it would take the mark away, and nobody would put it back. */
 static inline void put(uintptr_t start, uint32_t block, size_t bytes)
 {
-    gl_block *header = &gl_heap.blocks[block];
+    volatile uint8_t *has_quarantined = gl_block_has_quarantined(block);
     *gl_state_of(start) = GL_STATE_QUARANTINED;
     gl_signal_fence();
-    if (!header->has_quarantined) {
-        header->has_quarantined = 1;
+    if (!*has_quarantined) {
+        *has_quarantined = 1;
     }
     poison(start, bytes);
     count_own(bytes);

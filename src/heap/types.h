@@ -129,8 +129,7 @@ typedef struct gl_block {
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
     uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
-    volatile uint8_t has_quarantined; /* small: some object of it may be in quarantine */
-    uint8_t spare[11];
+    uint32_t spare[3];
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
@@ -196,6 +195,13 @@ static inline uint64_t *gl_block_free_bits(uint32_t block)
 static inline uint64_t *gl_block_mark_bits(uint32_t block)
 {
     return gl_heap.mark_bits + (size_t)block * GL_BITMAP_STRIDE;
+}
+
+/* Not 0: some object of the small block may be in quarantine. In a line of its own, behind the mark bits: any
+ * thread writes it in free(), and the header belongs to those who hold the lock of the bin. */
+static inline volatile uint8_t *gl_block_has_quarantined(uint32_t block)
+{
+    return (volatile uint8_t *)(gl_block_mark_bits(block) + GL_BITMAP_STRIDE - 1);
 }
 
 static inline uint8_t *gl_state_of(uintptr_t address)

@@ -114,6 +114,7 @@ START_TEST(the_trigger_is_monotonic)
     for (int i = 0; i < N_CASES; i++) {
         gl_pacer p = any_pacer(&state);
         gl_pacer_sample s = any_sample(&state);
+        s.condemned_bytes = 0; /* with it the distance is halved at once, where it gets short */
         gl_pacer_learn(&p, &s);
         uint64_t trigger = gl_pacer_trigger(&p);
         uint64_t *const members[] = {&p.percent, &p.floor_bytes, &p.limit_bytes,
