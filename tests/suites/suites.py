@@ -34,7 +34,7 @@ class PythonSuite:
         tempfile thread thread_local threading threadsignals tracemalloc tuple unicode unpack userdict
         weakref weakset with xml_etree xml_etree_c zlib
         asyncio concurrent_futures multiprocessing_fork multiprocessing_forkserver
-        multiprocessing_spawn queue selectors signal socket ssl
+        multiprocessing_spawn queue selectors signal ssl
     """.split()
 
     def __init__(self, name, environment, quick):
