@@ -215,7 +215,7 @@ class Doctor(Case):
         self.examine(wild, "not recommended", "wild pointer", options=["-m", "safe"])
 
     def test_crash(self):
-        program = self.build("crash", "int main(void) { return *(int *volatile)0; }\n")
+        program = self.build("crash", "int main(void) { int *volatile p = 0; return *p; }\n")
         self.examine(program, "not recommended", f"it ended by signal {int(signal.SIGSEGV)}")
 
     def test_processes(self):
