@@ -11,7 +11,7 @@ enum { SPARSE_FROM_BYTES = 4 << 20 };
 
 static void mark_present(uintptr_t start, uintptr_t end, void *marker)
 {
-    gl_mark_range(marker, start, end, GL_ROOT_MEMORY);
+    gl_mark_range(marker, start, end, GL_ROOT_OBJECTS);
 }
 
 static void mark_large(gl_marker *m, uint32_t head)
@@ -19,7 +19,7 @@ static void mark_large(gl_marker *m, uint32_t head)
     uintptr_t start = gl_block_start(head);
     size_t bytes = gl_heap.blocks[head].large_bytes;
     if (bytes < SPARSE_FROM_BYTES) {
-        gl_mark_range(m, start, start + bytes, GL_ROOT_MEMORY);
+        gl_mark_range(m, start, start + bytes, GL_ROOT_OBJECTS);
     } else {
         gl_regions_present(start, start + bytes, true, mark_present, m);
     }
@@ -52,11 +52,11 @@ static void mark_from_live_in(gl_marker *m, uint32_t block)
     uintptr_t at = gl_block_start(block), row = at;
     for (uint32_t i = 0; i < gl_heap.blocks[block].n_objects; i++, at += bytes) {
         if (!is_live(block, i, at)) {
-            gl_mark_range(m, row, at, GL_ROOT_MEMORY);
+            gl_mark_range(m, row, at, GL_ROOT_OBJECTS);
             row = at + bytes;
         }
     }
-    gl_mark_range(m, row, at, GL_ROOT_MEMORY);
+    gl_mark_range(m, row, at, GL_ROOT_OBJECTS);
 }
 
 void gl_linear_mark_from_live(gl_marker *m)
@@ -89,7 +89,7 @@ static void mark_from_all_in(gl_marker *m, uint32_t block)
             uint32_t first = gl_ctz64(used);
             uint64_t holes = ~(used >> first);
             uint32_t row = holes ? gl_ctz64(holes) : 64;
-            gl_mark_range(m, slots + first * bytes, slots + (first + row) * bytes, GL_ROOT_MEMORY);
+            gl_mark_range(m, slots + first * bytes, slots + (first + row) * bytes, GL_ROOT_OBJECTS);
             used &= ~(gl_low_bits(row) << first);
         }
     }

@@ -181,6 +181,9 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
     if (offset < used) {
         m->offsets[n++] = offset;
     }
+    if (kind == GL_ROOT_OBJECTS) {
+        return n;
+    }
     /* One past the end of the slot before (types.h: SLACK). */
     bool is_start = offset % GL_GRANULE_BYTES == 0 && offset > 0;
     if (is_start &&
@@ -194,10 +197,11 @@ static uint32_t add_root_word(gl_marker *m, uint32_t n, uintptr_t word, gl_root_
 static void mark_candidates(gl_marker *m, const uintptr_t *words, uint32_t n_words,
                             gl_root_kind kind)
 {
+    gl_root_kind mangled_kind = kind == GL_ROOT_REGISTERS ? GL_ROOT_MEMORY : kind;
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_words; i++) {
         n = add_root_word(m, n, words[i], kind);
-        n = add_root_word(m, n, gl_os_demangle(words[i]), GL_ROOT_MEMORY);
+        n = add_root_word(m, n, gl_os_demangle(words[i]), mangled_kind);
         if (GL_UNLIKELY(n + 4 > GL_MARK_BATCH_OBJECTS)) {
             gl_mark_offsets(m, n);
             n = 0;

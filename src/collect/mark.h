@@ -18,6 +18,7 @@ typedef struct gl_marker gl_marker;
 
 /* How to read the words of a root range. */
 typedef enum gl_root_kind {
+    GL_ROOT_OBJECTS,  /* a pointer counts for what it points into, as in marking */
     GL_ROOT_MEMORY,   /* a pointer to a slot that is not allocated counts for the slot before it */
     GL_ROOT_REGISTERS /* every pointer to the start of a slot also counts for the one before it */
 } gl_root_kind;

@@ -217,8 +217,7 @@ void gl_hook_object_freed(void *start, unsigned state)
 /* ---- Threads that have ended ---------------------------------------------------------------- */
 
 /* Until it is joined, the value that a thread returned is in its control block only, and the thread is
- * in no list of the kernel's. The block is remembered until it is unmapped or belongs to a new thread.
- */
+ * in no list of the kernel's. The block is remembered until it is unmapped. */
 void gl_hook_thread_ended(uintptr_t thread_pointer)
 {
     if (gl_control_scans_process()) {
@@ -458,12 +457,15 @@ static void mark_ended_threads(gl_marker *m, thread_list threads)
     for (size_t i = 0; i < roots.n_ended;) {
         uintptr_t tp = roots.ended[i];
         const gl_region *r = gl_regions_find(&roots.regions, tp);
-        if (!r || !r->is_readable || is_in_use(tp, threads)) {
+        if (!r || !r->is_readable) {
             roots.ended[i] = roots.ended[--roots.n_ended];
             continue;
         }
-        uintptr_t end = r->end - tp > CONTROL_BLOCK_BYTES ? tp + CONTROL_BLOCK_BYTES : r->end;
-        mark_piece(m, tp, end);
+        /* In use: by a new thread; or the old one has said that it ends, and has not got there yet. */
+        if (!is_in_use(tp, threads)) {
+            uintptr_t end = r->end - tp > CONTROL_BLOCK_BYTES ? tp + CONTROL_BLOCK_BYTES : r->end;
+            mark_piece(m, tp, end);
+        }
         i++;
     }
 }

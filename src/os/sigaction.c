@@ -136,7 +136,9 @@ static bool install_handler(struct sigaction *old)
     struct sigaction action = {0};
     action.sa_sigaction = on_suspend;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | (interrupts ? 0 : SA_RESTART);
-    sigfillset(&action.sa_mask);
+    /* Not sigfillset(), which leaves the signals 32 and 33 out: a thread that stands must not take the
+     * second signal as well, or it would count as two. */
+    __builtin_memset(&action.sa_mask, 0xff, sizeof action.sa_mask);
     kernel_action in_force;
     bool is_done = gl_libc_sigaction(suspend_signal, &action, old) == 0;
     if (is_done && read_action(suspend_signal, &in_force))

@@ -321,7 +321,7 @@ static void count_parked(stop *s)
             s->has_failed = true;
             return;
         }
-        if (entry->state == GL_TID_HELD)
+        if (entry->state == GL_TID_HELD || entry->state == GL_TID_PARKED)
             continue; /* stopped in two ways, by a signal of an earlier stop */
         s->n_pending -= entry->state == GL_TID_SIGNALLED;
         s->n_kernel -= entry->state == GL_TID_KERNEL;

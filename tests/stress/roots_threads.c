@@ -222,9 +222,12 @@ static void in_argument_c11(trial *t)
 
 /* ---- Its result ------------------------------------------------------------------------------ */
 
+static volatile int returning; /* tid of the thread that is about to return */
+
 static void *return_it(void *arg)
 {
     const trial *t = arg;
+    returning = gettid();
     return (void *)~(t->hidden ^ t->erase);
 }
 
@@ -234,13 +237,24 @@ static void *allocate_and_return_it(void *arg)
     return return_it(arg);
 }
 
+/* Until the kernel lists the thread no more, however busy the machine. */
+static void wait_until_gone(void)
+{
+    char path[64];
+    do {
+        usleep(2000);
+        snprintf(path, sizeof path, "/proc/self/task/%d", returning);
+    } while (returning == 0 || access(path, F_OK) == 0);
+}
+
 /* The thread has ended, and nobody has joined it yet. */
 static void keep_in_result(trial *t, void *(*fn)(void *))
 {
     pthread_t thread;
     void *result;
+    returning = 0;
     REQUIRE(pthread_create(&thread, NULL, fn, t) == 0);
-    usleep(20000);
+    wait_until_gone();
     collect_and_look(t);
     pthread_join(thread, &result);
 }

@@ -56,6 +56,19 @@ START_TEST(a_full_mask_leaves_our_signal_open)
 }
 END_TEST
 
+/* Both handlers block everything: a thread that stands takes neither signal once more. */
+START_TEST(handlers_block_both_signals)
+{
+    int signals[] = {gl_threads_signal(), gl_threads_second_signal()};
+    for (int i = 0; i < 2; i++) {
+        uint64_t action[8] = {0}; /* handler, flags, code that returns, mask */
+        ck_assert_int_gt(signals[i], 0);
+        ck_assert_int_eq(syscall(SYS_rt_sigaction, signals[i], NULL, action, 8), 0);
+        ck_assert_uint_eq(action[3] | bit(SIGKILL) | bit(SIGSTOP), UINT64_MAX);
+    }
+}
+END_TEST
+
 START_TEST(sigprocmask_does_the_same)
 {
     sigset_t all;
@@ -219,6 +232,7 @@ int main(void)
     TCase *tests = unit_case(suite, "masks", 10);
     tcase_add_checked_fixture(tests, init_threads, NULL);
     tcase_add_test(tests, a_full_mask_leaves_our_signal_open);
+    tcase_add_test(tests, handlers_block_both_signals);
     tcase_add_test(tests, sigprocmask_does_the_same);
     tcase_add_test(tests, what_was_inherited_can_be_undone);
     tcase_add_test(tests, the_callers_set_is_not_written);
