@@ -20,5 +20,6 @@ if [ -z "${GL_SANITIZE-}" ]; then # shadow memory does not fit under RLIMIT_AS
     both '' oom --way=rlimit
     both '' oom --way=rlimit --threads=3
 fi
+both mode=safe:verify=1 oom --way=heap_max --seed=11
 must_fail oom --way=heap_max --fault=write
 finish
