@@ -64,6 +64,7 @@ void gl_quarantine_settle(gl_quarantine_report *r)
         }
     }
     gl_store_relaxed(&gl_quarantine.fresh_bytes, 0);
+    gl_store_relaxed(&gl_quarantine.unmapped_bytes, 0);
     gl_store_relaxed(&gl_quarantine.held_bytes, r->held_bytes);
     gl_cache_forget_quarantined();
 }

@@ -196,8 +196,9 @@ typedef struct cached {
 
 static uint64_t count_quarantined_locked(void)
 {
-    return gl_load_relaxed(&gl_quarantine.fresh_bytes) + gl_load_relaxed(&gl_quarantine.held_bytes) +
-           gl_cache_sum_quarantined();
+    return gl_load_relaxed(&gl_quarantine.fresh_bytes) +
+           gl_load_relaxed(&gl_quarantine.unmapped_bytes) +
+           gl_load_relaxed(&gl_quarantine.held_bytes) + gl_cache_sum_quarantined();
 }
 
 static void add_magazine(uint32_t bin, const gl_magazine *m, void *arg)

@@ -130,7 +130,8 @@ static void quarantine(uint32_t head)
     size_t bytes = gl_heap.blocks[head].large_bytes;
     if (bytes >= UNMAP_FROM_BYTES) {
         gl_os_purge((void *)gl_block_start(head), bytes);
-        bytes = 0;
+        gl_add_relaxed(&gl_quarantine.unmapped_bytes, bytes);
+        return;
     }
     gl_quarantine_count(bytes);
 }
@@ -264,7 +265,11 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
     }
     if (gl_quarantine_is_on() && (how == GL_OS_MOVED || how == GL_OS_MOVE_REFUSED)) {
         gl_heap.blocks[head].state = GL_STATE_QUARANTINED;
-        gl_quarantine_count(how == GL_OS_MOVED ? 0 : old.large_bytes);
+        if (how == GL_OS_MOVED) {
+            gl_add_relaxed(&gl_quarantine.unmapped_bytes, old.large_bytes);
+        } else {
+            gl_quarantine_count(old.large_bytes);
+        }
         return;
     }
     account_locked(old.run_blocks, false);

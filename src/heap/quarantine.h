@@ -19,6 +19,7 @@
 typedef struct gl_quarantine_state {
     volatile gl_word is_on;       /* fixed at start */
     volatile gl_word fresh_bytes; /* freed since the last pass, as far as threads have told */
+    volatile gl_word unmapped_bytes; /* freed since the last pass, too, but without their pages */
     volatile gl_word limit_bytes; /* of fresh_bytes, at which a pass is due */
     volatile gl_word held_bytes;  /* that the last pass could not release */
 } gl_quarantine_state;
