@@ -13,8 +13,8 @@ enum { FILE_MODE = 0666 }; /* less the umask */
 
 static char program[64];
 
-/* At the start: servers write what they do over their arguments, and the name is one of them. One word:
- * a blank in it would end it. */
+/* At the start: servers write what they do over their arguments, and the name is one of them. One
+ * word: a blank in it would end it. */
 __attribute__((constructor)) static void note_program(void)
 {
     gl_os_program_name(program, sizeof program);

@@ -78,7 +78,8 @@ typedef struct gl_program {
 /* Finds `name` as a shell would. 0 with the path in *path, or an exit status, having said why. */
 int gl_program_find(const char *name, const char **path);
 
-/* Looks whether the library can be preloaded into the program: 0, or an exit status, with refusals. */
+/* Looks whether the library can be preloaded into the program: 0, or an exit status, with refusals.
+ */
 int gl_program_inspect(const char *path, const char *library, gl_program *program);
 
 /* ---- The environment (environment.c) --------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd/doctor.h - what the files of `gleaner doctor` share: the report, and who contributes to it. */
+/* cmd/doctor.h - what the files of `gleaner doctor` share: the report, and who contributes to it.
+ */
 #ifndef GL_CMD_DOCTOR_H
 #define GL_CMD_DOCTOR_H
 
@@ -22,12 +23,12 @@ typedef struct gl_report {
 void gl_report_add(gl_report *report, gl_weight weight, const char *advice, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Before the run: the file, and the libraries that the loader would load. Nothing is executed but the
- * loader itself, which only lists them. (doctor_files.c) */
+/* Before the run: the file, and the libraries that the loader would load. Nothing is executed but
+ * the loader itself, which only lists them. (doctor_files.c) */
 void gl_doctor_look_at_files(const gl_program *program, gl_report *report);
 
-/* Runs the program to its end, in the environment as it is, and adds what is to be learned from it. 0, or
- * an exit status, having said why. (doctor_run.c) */
+/* Runs the program to its end, in the environment as it is, and adds what is to be learned from it.
+ * 0, or an exit status, having said why. (doctor_run.c) */
 int gl_doctor_run(const char *path, char **argv, const char *library, gl_report *report);
 
 /* Adds what the library wrote into these files. (doctor_figures.c) */

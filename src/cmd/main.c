@@ -24,8 +24,8 @@ static const char usage[] =
     "See gleaner(1) and gleaner(7).\n";
 
 /* Names that are taken: a later version has them. */
-static const char *const later[] = {"check", "record", "report", "stats",  "lines", "diff",
-                                    "why",   "graph",  "top",    "export"};
+static const char *const later[] = {"check", "record", "report", "stats", "lines",
+                                    "diff",  "why",    "graph",  "top",   "export"};
 
 void gl_cmd_say(const char *format, ...)
 {

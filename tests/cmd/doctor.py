@@ -209,11 +209,13 @@ class Doctor(Case):
                               "against it: twice called free() wrongly: double free",
                               f"it ended by signal {int(signal.SIGABRT)}")
         self.assertIn("gleaner: free(0x", report)
-        self.examine(program, "not recommended", "double free", "ended with exit status 0",
+        self.examine(program, "good with remarks", "double free", "ended with exit status 0",
                      options=["-m", "safe"])
+        wild = self.build("wild", "#include <stdlib.h>\nint main(void) { free((void *)4096); }\n")
+        self.examine(wild, "not recommended", "wild pointer", options=["-m", "safe"])
 
     def test_crash(self):
-        program = self.build("crash", "int main(void) { return *(int *volatile)0; }\n")
+        program = self.build("crash", "int main(void) { int *volatile p = 0; return *p; }\n")
         self.examine(program, "not recommended", f"it ended by signal {int(signal.SIGSEGV)}")
 
     def test_processes(self):
