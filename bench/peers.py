@@ -20,7 +20,7 @@ PEERS = [
     allocator("tcmalloc", "libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
     allocator("gleaner-malloc", "libgleaner-malloc.so", subject=True, ours=True, env={"GLEANER_MODE": "malloc"}),
     allocator("gleaner-collect", "libgleaner-malloc.so", subject=True, ours=True, env={"GLEANER_MODE": "collect"}),
-    allocator("gleaner-safe", "libgleaner-malloc.so", ours=True, by_name=True, env={"GLEANER_MODE": "safe"}),
+    allocator("gleaner-safe", "libgleaner-malloc.so", ours=True, env={"GLEANER_MODE": "safe"}),
     collector("libgc", "libgc", "libgc-dev"),
     collector("gleaner", "gleaner", subject=True, ours=True),
     collector("gleaner-2x", "gleaner", ours=True, by_name=True, env={"GLEANER_PERCENT": "100"}),
