@@ -59,29 +59,51 @@ filter_avx2(const gl_root_word *words, size_t n, const gl_roots_range *r, uintpt
     return found + filter_portable(words + i, n - i, r, out + found);
 }
 
-UNSANITIZED __attribute__((target("avx512f,popcnt"))) static uint32_t
-filter_avx512(const gl_root_word *words, size_t n, const gl_roots_range *r, uintptr_t *out)
+#define AVX512 __attribute__((target("avx512f,popcnt")))
+
+typedef struct range_512 {
+    __m512i base, size, key, rotation;
+} range_512;
+
+AVX512 static inline range_512 widen(const gl_roots_range *r)
 {
-    const __m512i bases = _mm512_set1_epi64((long long)r->base);
-    const __m512i sizes = _mm512_set1_epi64((long long)r->size);
-    const __m512i keys = _mm512_set1_epi64((long long)r->key);
-    const __m512i rotations = _mm512_set1_epi64((long long)r->rotation);
+    return (range_512){_mm512_set1_epi64((long long)r->base), _mm512_set1_epi64((long long)r->size),
+                       _mm512_set1_epi64((long long)r->key),
+                       _mm512_set1_epi64((long long)r->rotation)};
+}
+
+/* Which of eight words are candidates. */
+AVX512 static inline __mmask8 choose(__m512i word, const range_512 *r)
+{
+    __m512i plain = _mm512_sub_epi64(word, r->base);
+    __m512i demangled = _mm512_xor_si512(_mm512_rorv_epi64(word, r->rotation), r->key);
+    __m512i mangled = _mm512_sub_epi64(demangled, r->base);
+    return (__mmask8)(_mm512_cmple_epu64_mask(plain, r->size) |
+                      _mm512_cmple_epu64_mask(mangled, r->size));
+}
+
+AVX512 static inline uint32_t store(uintptr_t *out, __m512i word, __mmask8 chosen)
+{
+    _mm512_storeu_si512((void *)out, _mm512_maskz_compress_epi64(chosen, word));
+    return (uint32_t)__builtin_popcount(chosen);
+}
+
+UNSANITIZED AVX512 static uint32_t filter_avx512(const gl_root_word *words, size_t n,
+                                                 const gl_roots_range *r, uintptr_t *out)
+{
+    const range_512 wide = widen(r);
     uint32_t found = 0;
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         __m512i word = _mm512_loadu_si512((const void *)(words + i));
-        __m512i plain = _mm512_sub_epi64(word, bases);
-        __m512i demangled = _mm512_xor_si512(_mm512_rorv_epi64(word, rotations), keys);
-        __m512i mangled = _mm512_sub_epi64(demangled, bases);
-        __mmask8 inside = (__mmask8)(_mm512_cmple_epu64_mask(plain, sizes) |
-                                     _mm512_cmple_epu64_mask(mangled, sizes));
-        if (inside) {
-            _mm512_storeu_si512((void *)(out + found), _mm512_maskz_compress_epi64(inside, word));
-            found += (uint32_t)__builtin_popcount(inside);
+        __mmask8 chosen = choose(word, &wide);
+        if (chosen) {
+            found += store(out + found, word, chosen);
         }
     }
     return found + filter_portable(words + i, n - i, r, out + found);
 }
+
 /* Words between: seen by their upper halves alone, which for a pointer into the range are one of a few
  * numbers. What is found is looked at whole. */
 UNSANITIZED static inline uint32_t add_between(const gl_root_word *word, uint32_t halves,
@@ -99,28 +121,19 @@ UNSANITIZED static inline uint32_t add_between(const gl_root_word *word, uint32_
 
 /* Without a branch for what is usual: where memory is full of pointers, nobody can predict which lines have
  * some. */
-UNSANITIZED __attribute__((target("avx512f,popcnt"))) static uint32_t
-filter_dense_avx512(const gl_root_word *words, size_t n, bool has_before, const gl_roots_range *r,
-                    uintptr_t *out)
+UNSANITIZED AVX512 static uint32_t filter_dense_avx512(const gl_root_word *words, size_t n,
+                                                       bool has_before, const gl_roots_range *r,
+                                                       uintptr_t *out)
 {
     enum { EVEN = 0x5555 };
-    const __m512i bases = _mm512_set1_epi64((long long)r->base);
-    const __m512i sizes = _mm512_set1_epi64((long long)r->size);
-    const __m512i keys = _mm512_set1_epi64((long long)r->key);
-    const __m512i rotations = _mm512_set1_epi64((long long)r->rotation);
+    const range_512 wide = widen(r);
     const __m512i uppers = _mm512_set1_epi32((int)(r->base >> 32));
     const __m512i span = _mm512_set1_epi32((int)(((r->base + r->size) >> 32) - (r->base >> 32)));
     uint32_t found = 0;
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         __m512i word = _mm512_loadu_si512((const void *)(words + i));
-        __m512i plain = _mm512_sub_epi64(word, bases);
-        __m512i demangled = _mm512_xor_si512(_mm512_rorv_epi64(word, rotations), keys);
-        __m512i mangled = _mm512_sub_epi64(demangled, bases);
-        __mmask8 inside = (__mmask8)(_mm512_cmple_epu64_mask(plain, sizes) |
-                                     _mm512_cmple_epu64_mask(mangled, sizes));
-        _mm512_storeu_si512((void *)(out + found), _mm512_maskz_compress_epi64(inside, word));
-        found += (uint32_t)__builtin_popcount(inside);
+        found += store(out + found, word, choose(word, &wide));
         uint32_t halves = EVEN & _mm512_cmple_epu32_mask(_mm512_sub_epi32(word, uppers), span);
         if (__builtin_expect(halves != 0, 0)) {
             halves &= i > 0 || has_before ? EVEN : EVEN & ~1u;
