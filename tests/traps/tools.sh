@@ -57,10 +57,17 @@ if has strace && strace -o "$work/strace" /bin/true 2>/dev/null; then
     grep -q 'rt_tgsigqueueinfo.*SIGRT' "$work/strace" || fails "strace has seen no stop"
 fi
 
-# Without memcheck, which puts its own malloc in place of ours, and takes long to begin.
+# Without memcheck, which puts its own malloc in place of ours, and takes long to begin. Valgrind reads debug
+# information by itself, and before 3.21 ends the program where it is clang's.
 if has valgrind; then
+    status=0
     GL_TEST_SECONDS=300 preloaded collect: valgrind -q --tool=none "$here/threads" c11_thread \
-        >"$work/out" 2>&1 || fails "under valgrind: status $?, $(head -3 "$work/out")"
+        >"$work/out" 2>&1 || status=$?
+    if grep -q 'debuginfo reader: Possibly corrupted' "$work/out"; then
+        echo "not tested: this valgrind cannot read the debug information of this compiler"
+    elif [ $status -ne 0 ]; then
+        fails "under valgrind: status $status, $(head -3 "$work/out")"
+    fi
 fi
 
 # A library that counts calls and passes them on, as fakeroot, heap profilers and the like do.
