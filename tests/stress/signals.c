@@ -21,6 +21,7 @@
 #include "stress.h"
 
 enum { N_THREADS = 3, N_SENT_MAX = 100000, LIST_LENGTH = 100, ALTERNATE_BYTES = 65536 };
+enum { TICKS = 50, ROUNDS_MAX = 30 };
 
 typedef struct cell {
     struct cell *next;
@@ -150,7 +151,11 @@ int main(int argc, char **argv)
     struct itimerval every_ms = {{0, 1000}, {0, 1000}};
     REQUIRE(setitimer(ITIMER_REAL, &every_ms, NULL) == 0);
     REQUIRE(setitimer(ITIMER_PROF, &every_ms, NULL) == 0);
-    unsigned n_sent = send_to_threads(threads, stress_now_ns() + duration_ns);
+    /* Longer where others have the processors: the second timer counts our own time. */
+    unsigned n_sent = 0;
+    for (int i = 0; i == 0 || (i < ROUNDS_MAX && (n_alarms <= TICKS || n_profiles <= TICKS)); i++) {
+        n_sent += send_to_threads(threads, stress_now_ns() + duration_ns);
+    }
     stop_timers();
     usleep(100000); /* for the last ones to arrive */
     atomic_store(&is_over, 1);
@@ -161,7 +166,7 @@ int main(int argc, char **argv)
     EXPECT(gc_get_stats(&stats) == 0 && stats.generations[2].collections > 0 && stats.skipped == 0);
     EXPECT(n_wrong == 0);
     EXPECT(n_users == n_sent && n_sent > 0);
-    EXPECT(n_alarms > 50 && n_profiles > 50);
+    EXPECT(n_alarms > TICKS && n_profiles > TICKS);
     printf("signals: %u alarms, %u profiling, %u of %u queued; %llu collections\n", n_alarms,
            n_profiles, n_users, n_sent, (unsigned long long)stats.generations[2].collections);
     return stress_status();
