@@ -122,11 +122,8 @@ uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t read_bytes, uint64_t
                              uint64_t program_ns)
 {
     static const uint64_t MAX_BYTES = 16 << 20;
-    enum { TOO_LONG_SHARE = 8, LONGEST_SHARE = 24, SHORTEST_SHARE = 64, OF_READ = 4 };
+    enum { LONGEST_SHARE = 24, SHORTEST_SHARE = 64, OF_READ = 4 };
     uint64_t max = larger(MAX_BYTES, read_bytes / OF_READ);
-    if (collector_ns > program_ns / TOO_LONG_SHARE) {
-        max = larger(2 * MAX_BYTES, read_bytes / OF_READ * 2);
-    }
     if (collector_ns > program_ns / LONGEST_SHARE) {
         limit_bytes = add_capped(limit_bytes, limit_bytes);
     } else if (collector_ns < program_ns / SHORTEST_SHARE) {

@@ -68,7 +68,8 @@ uint64_t gl_pacer_learn(gl_pacer *pacer, const gl_pacer_sample *sample);
 /* THE QUARANTINE (mode `safe`). How much the program may free until the next pass: as little as it can be, for
  * it is memory that nobody has, and so much that passes take between a sixty-fourth and a twenty-fourth of the
  * time; from 1 MiB to 16 MiB, or to a quarter of what a pass reads (the heap and all other memory of the
- * process) if that is more; to twice as much while passes take an eighth of the time. */
+ * process) if that is more. Twice as much gains little, for memory that is not in the cache costs more than
+ * the passes (doc/collection.md). */
 uint64_t gl_pacer_quarantine(uint64_t limit_bytes, uint64_t read_bytes, uint64_t collector_ns,
                              uint64_t program_ns);
 extern const uint64_t gl_pacer_quarantine_first_bytes;

@@ -322,15 +322,12 @@ static uint64_t settle_quarantine(uint64_t live, uint64_t pass_ns, uint64_t ns_p
 static void check_quarantine(void)
 {
     check(settle_quarantine(MIB, 100000, 1000000000) == MIB, "quarantine: seldom frees, waits much");
-    check(settle_quarantine(MIB, 1500000, 1000000) == 16 * MIB, "quarantine: more than 16 MiB");
-    check(settle_quarantine(MIB, 100000, 1000) == 32 * MIB, "quarantine: passes cost too much");
-    check(settle_quarantine(400 * MIB, 10000000, 1000000) == 100 * MIB,
+    check(settle_quarantine(MIB, 100000, 1000) == 16 * MIB, "quarantine: passes cost too much");
+    check(settle_quarantine(400 * MIB, 100000000, 100000) == 100 * MIB,
           "quarantine: not a quarter of what is read");
-    check(settle_quarantine(400 * MIB, 100000000, 100000) == 200 * MIB,
-          "quarantine: not half of what is read");
     uint64_t middle = settle_quarantine(MIB, 300000, 3000000);
     check(middle > MIB && middle < 16 * MIB, "quarantine: no middle is found");
-    check(gl_pacer_quarantine(UINT64_MAX, UINT64_MAX, UINT64_MAX, 0) >= UINT64_MAX / 4,
+    check(gl_pacer_quarantine(UINT64_MAX, UINT64_MAX, UINT64_MAX, 0) == UINT64_MAX / 4,
           "quarantine: a sum has wrapped");
 }
 
