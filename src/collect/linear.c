@@ -40,18 +40,25 @@ static bool is_read_whole(gl_kind kind)
     return gl_kind_is_scanned(kind) && kind != GL_KIND_TYPED;
 }
 
-static bool is_live(uint32_t block, uint32_t i, uintptr_t start)
+/* Allocated, and of those that are to be read. */
+static bool has_state(unsigned state, bool with_condemned)
 {
-    return *gl_state_of(start) != GL_STATE_FREE && gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1;
+    return state != GL_STATE_FREE && (with_condemned || !(state & GL_STATE_CONDEMNED));
+}
+
+static bool is_live(uint32_t block, uint32_t i, uintptr_t start, bool with_condemned)
+{
+    return has_state(*gl_state_of(start), with_condemned) &&
+           gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1;
 }
 
 /* Rows of neighbours that live are one range. */
-static void mark_from_live_in(gl_marker *m, uint32_t block)
+static void mark_from_live_in(gl_marker *m, uint32_t block, bool with_condemned)
 {
     uintptr_t bytes = (uintptr_t)gl_heap.descs[block].granules << GL_GRANULE_SHIFT;
     uintptr_t at = gl_block_start(block), row = at;
     for (uint32_t i = 0; i < gl_heap.blocks[block].n_objects; i++, at += bytes) {
-        if (!is_live(block, i, at)) {
+        if (!is_live(block, i, at, with_condemned)) {
             gl_mark_range(m, row, at, GL_ROOT_OBJECTS);
             row = at + bytes;
         }
@@ -59,14 +66,15 @@ static void mark_from_live_in(gl_marker *m, uint32_t block)
     gl_mark_range(m, row, at, GL_ROOT_OBJECTS);
 }
 
-void gl_linear_mark_from_live(gl_marker *m)
+void gl_linear_mark_from_live(gl_marker *m, bool with_condemned)
 {
     gl_regions_present_begin();
     for (uint32_t block = 1; block < gl_arena_n_blocks(); block++) {
         const gl_block *header = &gl_heap.blocks[block];
         if (is_small(block) && is_read_whole(gl_bin_kind(header->bin))) {
-            mark_from_live_in(m, block);
-        } else if (is_large(block) && header->is_marked && is_read_whole((gl_kind)header->kind)) {
+            mark_from_live_in(m, block, with_condemned);
+        } else if (is_large(block) && header->is_marked && is_read_whole((gl_kind)header->kind) &&
+                   has_state(header->state, with_condemned)) {
             mark_large(m, block);
         }
     }

@@ -17,8 +17,9 @@
 
 #include "collect/mark.h"
 
-/* Marks what the objects that are marked now refer to (gl_marker_be_thorough()); the caller drains. */
-void gl_linear_mark_from_live(gl_marker *marker);
+/* Marks what the objects that are marked now, with those that are condemned or without, refer to
+ * (gl_marker_be_thorough()); the caller drains. */
+void gl_linear_mark_from_live(gl_marker *marker, bool with_condemned);
 
 /* Marks what the memory of malloc's that the program has refers to. */
 void gl_linear_mark_from_malloc(gl_marker *marker);

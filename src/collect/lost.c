@@ -343,23 +343,25 @@ static bool is_step(gc_reason reason)
     return true;
 }
 
-/* Each search may find objects that refer to others in the same way. False: there is no end to it, or no
- * list of roots. */
+/* First from what is certainly alive: there pointers one past the end count, too. Not from condemned objects:
+ * lost objects refer to each other, and each would keep its neighbours, until none is left to reclaim. Then, at
+ * every fourth byte, from all that is kept or was found, as long as that finds more. False: there is no end to
+ * it, or no list of roots. */
 static bool search_thoroughly(gl_marker *m, gl_lost_search *search, void *arg)
 {
-    for (int i = 0; i < SEARCHES_MAX; i++) {
-        gl_marker_be_thorough(m, true);
-        bool is_done = search(m, arg);
-        gl_linear_mark_from_live(m);
-        gl_marker_be_thorough(m, false);
-        bool has_found = gl_marker_has_work(m);
-        gl_mark_drain(m);
-        if (!is_done) {
-            return false;
-        }
-        if (!has_found) {
+    gl_marker_be_thorough(m, true);
+    bool has_roots = search(m, arg);
+    gl_linear_mark_from_live(m, false);
+    gl_marker_be_thorough(m, false);
+    gl_mark_drain(m);
+    for (int i = 0; has_roots && i < SEARCHES_MAX; i++) {
+        gl_marker_read_between(m, true);
+        gl_linear_mark_from_live(m, true);
+        gl_marker_read_between(m, false);
+        if (!gl_marker_has_work(m)) {
             return true;
         }
+        gl_mark_drain(m);
     }
     return false;
 }

@@ -171,6 +171,34 @@ static void unusual_places(void)
     opaque(ends);
 }
 
+/* Lost objects that refer to each other in groups of eight, among some that live: the search must not find them by what a lost one
+ * refers to, nor by that one's neighbours. */
+__attribute__((noinline)) static void lose_a_web(void **kept)
+{
+    void ***all = malloc(4 * N * sizeof *all);
+    for (int i = 0; i < 4 * N; i++) {
+        all[i] = malloc(BYTES);
+    }
+    for (int i = 0; i < 4 * N; i++) {
+        for (int j = 0; j < BYTES / (int)sizeof **all; j++) {
+            all[i][j] = i % 64 ? all[i / 8 * 8 + (i + j * 3) % 8] : NULL;
+        }
+        kept[i / 64] = i % 64 ? kept[i / 64] : all[i];
+    }
+    memset(all, 0, 4 * N * sizeof *all);
+    free(all);
+}
+
+static void web(void)
+{
+    static void *kept[4 * N / 64 + 1];
+    lose_a_web(kept);
+    uint64_t before = stats().reclaimed_bytes;
+    collect(6);
+    EXPECT(stats().reclaimed_bytes - before >= 3 * N * BYTES);
+    opaque(kept);
+}
+
 /* The option hiders names a library that is loaded. */
 static void named_library(void)
 {
@@ -220,6 +248,8 @@ int main(int argc, char **argv)
         named_library();
     } else if (strcmp(name, "at_once") == 0) {
         at_once();
+    } else if (strcmp(name, "web") == 0) {
+        web();
     } else if (strcmp(name, "flat") == 0) {
         flat();
     }

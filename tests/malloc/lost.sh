@@ -9,7 +9,7 @@ one() {
     preloaded collect "${2-verify=1}" "$here/lost" "$1" || fails "lost $1: status $?"
 }
 
-for name in watched found_again free realloc size sizes unusual; do
+for name in watched found_again free realloc size sizes unusual web; do
     one $name
 done
 one library verify=1:hiders=libnothing.so,libgleaner-malloc.so
