@@ -65,7 +65,7 @@ static void fork_and_wait(int signal)
     }
     n_bad_children += child < 0 || waitpid(child, &status, 0) != child || status != 0;
     n_forks++;
-    arm_timer(50 + n_forks * 37 % SPREAD_US);
+    arm_timer(200 + n_forks * 37 % SPREAD_US);
 }
 
 int main(int argc, char **argv)
