@@ -19,7 +19,6 @@ typedef struct gl_lost_report {
     uint64_t exempt_objects, exempt_bytes;       /* kept for good, by evidence or by rule */
     uint64_t ripe_objects, ripe_bytes;           /* to be reclaimed now */
     uint64_t hidden_uses;                        /* evidence since the start */
-    bool was_thorough;                           /* all memory was searched before that */
 } gl_lost_report;
 
 /* What one collection did with what the program had freed (collect/quarantine.h). */

@@ -49,7 +49,7 @@ static bool has_state(unsigned state, bool with_condemned)
 static bool is_live(uint32_t block, uint32_t i, uintptr_t start, bool with_condemned)
 {
     return has_state(*gl_state_of(start), with_condemned) &&
-           gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1;
+           gl_slot_is_marked(block, i);
 }
 
 /* Rows of neighbours that live are one range. */

@@ -387,8 +387,7 @@ void gl_lost_hold(gl_marker *m, gc_reason reason, gl_lost_search *search, void *
     if (report->ripe_objects == 0) {
         return;
     }
-    report->was_thorough = is_worth_it(report, reason);
-    if (!report->was_thorough || !search_thoroughly(m, search, arg)) {
+    if (!is_worth_it(report, reason) || !search_thoroughly(m, search, arg)) {
         each(&h, keep_ripe);
         mark_kept(&h);
         gl_mark_drain(m);

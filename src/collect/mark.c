@@ -294,7 +294,7 @@ bool gl_mark_is_set(const gl_object *object)
     if (object->is_large) {
         return gl_heap.blocks[object->block].is_marked;
     }
-    return gl_block_mark_bits(object->block)[object->index / 64] >> (object->index % 64) & 1;
+    return gl_slot_is_marked(object->block, object->index);
 }
 
 /* ---- Before marking ------------------------------------------------------------------------- */

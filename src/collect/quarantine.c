@@ -87,8 +87,7 @@ static void settle_block(uint32_t block, gl_quarantine_report *r)
     uint64_t n_held = r->held_objects;
     for (uint32_t i = 0; i < header->n_objects; i++, state += granules) {
         if (*state == GL_STATE_QUARANTINED) {
-            bool is_marked = gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1;
-            count(r, is_marked, granules << GL_GRANULE_SHIFT);
+            count(r, gl_slot_is_marked(block, i), granules << GL_GRANULE_SHIFT);
         }
     }
     *gl_block_has_quarantined(block) = r->held_objects > n_held;

@@ -8,7 +8,7 @@
  * waits on, with all that it refers to itself; if not, the flip makes it free like any dead object.
  *
  * So what is released is exactly what no word refers to at that moment, and nothing but a hidden pointer
- * can bring it back. How much may be freed between two passes is gl_quarantine_limit() in pacer.h.
+ * can bring it back. How much may be freed between two passes is gl_pacer_quarantine() in pacer.h.
  */
 #ifndef GL_COLLECT_QUARANTINE_H
 #define GL_COLLECT_QUARANTINE_H

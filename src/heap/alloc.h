@@ -126,8 +126,7 @@ static inline bool gl_free(void *pointer, const char *call)
 {
     uintptr_t p = (uintptr_t)pointer;
     uintptr_t offset = p - gl_heap.base;
-    /* Rotated, a misaligned or foreign offset is huge: one comparison for both. */
-    uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+    uintptr_t granule = gl_granule_at(offset);
     if (GL_UNLIKELY(granule >= gl_heap.used_bytes >> GL_GRANULE_SHIFT)) {
         return gl_free_slow(pointer, call);
     }

@@ -45,8 +45,7 @@ static bool find_small(uintptr_t address, uint32_t block, gl_desc desc, gl_objec
     if (i >= header->n_objects) {
         return false;
     }
-    bool is_dead = (header->flags & GL_BLOCK_UNSWEPT) &&
-                   !(gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1);
+    bool is_dead = (header->flags & GL_BLOCK_UNSWEPT) && !gl_slot_is_marked(block, i);
     object->bytes = (size_t)desc.granules << GL_GRANULE_SHIFT;
     object->start = gl_block_start(block) + i * object->bytes;
     object->block = block;

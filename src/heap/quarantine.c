@@ -79,7 +79,7 @@ void gl_quarantine_put(uintptr_t start, uint32_t block, size_t bytes)
 bool gl_quarantine_try(uintptr_t start)
 {
     uintptr_t offset = start - gl_heap.base;
-    uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+    uintptr_t granule = gl_granule_at(offset);
     if (GL_UNLIKELY(granule >= gl_heap.used_bytes >> GL_GRANULE_SHIFT)) {
         return false;
     }

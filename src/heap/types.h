@@ -197,6 +197,18 @@ static inline uint64_t *gl_block_mark_bits(uint32_t block)
     return gl_heap.mark_bits + (size_t)block * GL_BITMAP_STRIDE;
 }
 
+static inline bool gl_slot_is_marked(uint32_t block, uint32_t i)
+{
+    return gl_block_mark_bits(block)[i / 64] >> (i % 64) & 1;
+}
+
+/* The number of the granule at this distance from the arena's base. Rotated, a misaligned or foreign offset is
+ * huge: one comparison with the granules in use for both. */
+static inline uintptr_t gl_granule_at(uintptr_t offset)
+{
+    return offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+}
+
 /* Not 0: some object of the small block may be in quarantine. In a line of its own, behind the mark bits: any
  * thread writes it in free(), and the header belongs to those who hold the lock of the bin. */
 static inline volatile uint8_t *gl_block_has_quarantined(uint32_t block)

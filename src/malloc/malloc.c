@@ -126,7 +126,7 @@ GL_MALLOC_PUBLIC void cfree(void *p)
 GL_MALLOC_PUBLIC size_t malloc_usable_size(void *p)
 {
     uintptr_t offset = (uintptr_t)p - gl_heap.base;
-    uintptr_t granule = offset >> GL_GRANULE_SHIFT | offset << (64 - GL_GRANULE_SHIFT);
+    uintptr_t granule = gl_granule_at(offset);
     if (granule < gl_heap.used_bytes >> GL_GRANULE_SHIFT &&
         gl_heap.state[granule] == GL_STATE_ALLOCATED) {
         size_t granules = gl_heap.descs[offset >> GL_BLOCK_SHIFT].granules;
