@@ -304,7 +304,8 @@ typedef enum gc_error_code {
     GC_ERROR_FOREIGN = 4,       /* mapped memory that is not ours: stack, static data, others' */
     GC_ERROR_WILD = 5,          /* not mapped at all, or a part of the heap without objects */
     GC_ERROR_OVER_RELEASE = 6,  /* a count fell below zero */
-    GC_ERROR_CORRUPTION = 7     /* the heap contradicts itself */
+    GC_ERROR_CORRUPTION = 7,    /* the heap contradicts itself */
+    GC_ERROR_USE_AFTER_RELEASE = 8 /* retained when the last reference was gone already */
 } gc_error_code;
 
 typedef struct gc_error {
