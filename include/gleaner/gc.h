@@ -343,7 +343,7 @@ size_t gc_sizeof(const void *p) GC_SYMBOL(gc_sizeof);
 /* 1 if `p` is the start of an allocated object that the collector scans, else 0. */
 int gc_is_tracked(const void *p) GC_SYMBOL(gc_is_tracked);
 
-/* 1 if the finalizer of the object at `p` has run, else 0. */
+/* 1 if a finalizer of the object at `p` has run (gleaner/weakref.h), else 0. */
 int gc_is_finalized(const void *p) GC_SYMBOL(gc_is_finalized);
 
 /* The generation of the object at `p`, 0 to 2, or 3 if frozen; -1 with EINVAL if it is no object.

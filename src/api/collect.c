@@ -7,6 +7,7 @@
 #include "api/start.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "os/threads.h"
 
@@ -34,9 +35,12 @@ static int collect_now(size_t *n_collected)
     }
     switch (collect_outside(&report)) {
     case GL_CYCLE_DONE:
-        /* Each object counts once: when it is found. Those of malloc's are watched then. */
-        *n_collected = (size_t)(report.collected - report.lost.ripe_objects +
+        /* Each object counts once: when it is found. Those of malloc's are watched then, those with
+         * finalizers wait for these. */
+        *n_collected = (size_t)(report.collected + report.finalize.found -
+                                 report.finalize.reclaimed - report.lost.ripe_objects +
                                  report.lost.new_objects - report.quarantine.released_objects);
+        gl_finalize_run_if_due();
         return 0;
     case GL_CYCLE_BUSY:
         return EBUSY;

@@ -197,6 +197,7 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
     add_ms(line, " ms (stop ", report->stop_ns);
     add_ms(line, " roots ", report->roots_ns);
     add_ms(line, " mark ", report->mark_ns);
+    add_ms(line, " weak ", report->weak_ns);
     add_ms(line, " flip ", report->flip_ns);
     gl_fmt_str(line, "), ");
     gl_fmt_dec(line, report->n_threads);

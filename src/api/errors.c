@@ -14,6 +14,7 @@
 #include "base/fmt.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "heap/quarantine.h"
 #include "os/memory.h"
@@ -121,6 +122,8 @@ static const char *name_of(gc_error_code code)
         return "released too often";
     case GC_ERROR_CORRUPTION:
         return "heap corruption";
+    case GC_ERROR_USE_AFTER_RELEASE:
+        return "use after release";
     }
     return "error";
 }
@@ -225,9 +228,12 @@ static bool collect_what_is_left(unsigned attempt)
 
 /* First what costs nobody anything, then the program's handler, as long as it says that it helped:
  * a 0 ends the request, so it is asked no more. */
-bool gl_hook_no_memory(size_t bytes, unsigned attempt)
+bool gl_hook_no_memory(size_t bytes, unsigned attempt, bool may_finalize)
 {
     if (attempt < gl_options.lost_collections && collect_what_is_left(attempt)) {
+        return true;
+    }
+    if (may_finalize && attempt < OOM_ATTEMPTS_MAX && gl_finalize_run_if_due()) {
         return true;
     }
     if (attempt <= gl_options.lost_collections && gl_heap_release_os_memory() != 0) {

@@ -20,6 +20,7 @@
 #include "base/fmt.h"
 #include "base/syscall.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "os/memory.h"
 #include "os/system.h"
@@ -217,6 +218,7 @@ bool gl_hook_start(void)
 __attribute__((destructor)) static void end(void)
 {
     if (gl_start_is_ready()) {
+        gl_finalize_at_exit();
         gl_fmt_expect_end();
         gl_stats_write_file();
         gl_findings_ended();

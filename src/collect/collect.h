@@ -27,6 +27,12 @@ typedef struct gl_quarantine_report {
     uint64_t held_objects, held_bytes; /* something refers to them */
 } gl_quarantine_report;
 
+/* What one collection did with objects that have finalizers or destructors (collect/finalize.h). */
+typedef struct gl_finalize_report {
+    uint64_t found;     /* not reached, and queued */
+    uint64_t reclaimed; /* found by an earlier collection, and reclaimed now */
+} gl_finalize_report;
+
 /* One finished collection. */
 typedef struct gl_cycle_report {
     uint64_t sequence; /* from 1 */
@@ -37,10 +43,11 @@ typedef struct gl_cycle_report {
     uint64_t reclaimed_bytes;
     uint64_t heap_before_bytes, live_bytes; /* in use at the start; after the flip */
     uint64_t root_bytes;                    /* scanned as roots */
-    uint64_t stop_ns, roots_ns, mark_ns, flip_ns; /* phases of the pause */
+    uint64_t stop_ns, roots_ns, mark_ns, weak_ns, flip_ns; /* phases of the pause */
     uint64_t pause_ns, duration_ns;
     size_t n_threads; /* stopped, with this one */
     uint32_t n_markers;
+    gl_finalize_report finalize;
     gl_lost_report lost;             /* mode `collect` */
     gl_quarantine_report quarantine; /* mode `safe` */
     bool is_skipped;  /* given up: nothing was changed */

@@ -6,6 +6,7 @@
 #include "base/knobs.h"
 #include "base/lock.h"
 #include "collect/cycle.h"
+#include "collect/finalize.h"
 #include "collect/lost.h"
 #include "collect/pacer.h"
 #include "collect/pauses.h"
@@ -268,7 +269,7 @@ static bool can_wait(size_t in_use)
     return later != 0;
 }
 
-void gl_hook_collection_due(size_t bytes)
+static void collect_if_due(size_t bytes)
 {
     if (!gl_collect_is_enabled() || callback_depth > 0 || is_stopped_by_threshold() ||
         gl_options.mode == GL_MODE_MALLOC) {
@@ -290,6 +291,14 @@ void gl_hook_collection_due(size_t bytes)
                                                                 : GC_REASON_HEAP_GROWTH);
     } else if (is_threshold_due()) {
         gl_cycle_try(GC_REASON_THRESHOLD);
+    }
+}
+
+void gl_hook_collection_due(size_t bytes, bool may_finalize)
+{
+    collect_if_due(bytes);
+    if (may_finalize) {
+        gl_finalize_run_if_due();
     }
 }
 

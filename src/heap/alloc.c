@@ -16,11 +16,14 @@
 #include "heap/large.h"
 #include "heap/quarantine.h"
 
-static bool is_collection_due(size_t bytes)
+static bool may_finalize(gl_kind kind) { return kind != GL_KIND_MALLOC; }
+
+static bool is_collection_due(size_t bytes, gl_kind kind)
 {
     return gl_load_relaxed(&gl_heap.in_use_bytes) + bytes >
                gl_load_relaxed(&gl_heap.trigger_bytes) ||
-           gl_options.stress_every != 0;
+           gl_options.stress_every != 0 ||
+           (may_finalize(kind) && gl_load_relaxed(&gl_heap.n_waiting) != 0);
 }
 
 static uintptr_t take(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
@@ -61,8 +64,8 @@ static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bo
         errno = ENOMEM;
         return NULL;
     }
-    if (is_collection_due(bytes)) {
-        gl_hook_collection_due(bytes);
+    if (is_collection_due(bytes, kind)) {
+        gl_hook_collection_due(bytes, may_finalize(kind));
     }
     for (unsigned attempt = 0;; attempt++) {
         uintptr_t p = take(bytes, alignment, kind, is_zeroed);
@@ -72,7 +75,7 @@ static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bo
             }
             return (void *)p;
         }
-        if (!gl_hook_no_memory(bytes, attempt)) {
+        if (!gl_hook_no_memory(bytes, attempt, may_finalize(kind))) {
             errno = ENOMEM;
             return NULL;
         }
@@ -149,8 +152,8 @@ static bool free_large(uintptr_t p, const char *call)
     if (!gl_heap_find_exact(p, &object)) {
         return misused(call, (void *)p);
     }
-    if (header->state != GL_STATE_ALLOCATED) {
-        gl_hook_object_freed((void *)p, header->state);
+    if (header->state != GL_STATE_ALLOCATED && !gl_hook_object_freed((void *)p, header->state)) {
+        return misused(call, (void *)p);
     }
     if (!gl_quarantine_is_on()) {
         clobber(p, header->large_bytes);
@@ -170,18 +173,24 @@ static uint32_t swept_bin(uint32_t block)
     return bin;
 }
 
-static bool free_small(uintptr_t p, uint32_t block, const char *call)
+static uint32_t bin_of(uint32_t block)
 {
     uint32_t bin = gl_heap.descs[block].bin;
-    if (bin == GL_ROLE_UNSWEPT) {
-        bin = swept_bin(block);
-    }
+    return bin == GL_ROLE_UNSWEPT ? swept_bin(block) : bin;
+}
+
+static bool free_small(uintptr_t p, uint32_t block, const char *call)
+{
+    uint32_t bin = bin_of(block);
     uint8_t *state = gl_state_of(p);
     if (!gl_state_is_allocated(*state)) {
         return misused(call, (void *)p);
     }
     if (*state != GL_STATE_ALLOCATED) {
-        gl_hook_object_freed((void *)p, *state);
+        if (!gl_hook_object_freed((void *)p, *state)) {
+            return misused(call, (void *)p);
+        }
+        bin = bin_of(block); /* a finalizer may have collected */
     }
     if (gl_quarantine_is_on()) {
         gl_quarantine_put(p, block, slot_bytes(p));
@@ -234,6 +243,11 @@ static void *move(const gl_object *object, size_t bytes)
         return NULL;
     }
     memcpy(p, old, object->bytes < bytes ? object->bytes : bytes);
+    if (object->state != GL_STATE_ALLOCATED && !gl_hook_object_moved(object, p)) {
+        gl_heap_free(p, "realloc");
+        errno = ENOMEM;
+        return NULL;
+    }
     gl_heap_free(old, "realloc");
     return p;
 }

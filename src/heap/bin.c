@@ -14,6 +14,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "heap/arena.h"
+#include "heap/attached.h"
 #include "heap/meta.h"
 #include "os/memory.h"
 
@@ -133,6 +134,7 @@ static void release_block(uint32_t bin, uint32_t block)
         gl_meta_free(header->layouts, header->n_objects * sizeof *header->layouts);
         header->layouts = NULL;
     }
+    gl_attached_forget_block(block);
     gl_bins[bin].n_free -= header->n_objects;
     gl_bins[bin].n_blocks--;
     gl_arena_give(block, 1);

@@ -128,8 +128,10 @@ typedef struct gl_block {
     uint32_t layout;   /* large, typed: number of its layout */
     size_t large_bytes; /* large: usable bytes; scanned up to here */
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
+    uint64_t *attached; /* small: a bit per object with GL_STATE_ATTACHED or FINALIZED; NULL until the first
+                           (heap/attached.h) */
     uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
-    uint32_t spare[3];
+    uint32_t spare;
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
@@ -142,7 +144,8 @@ _Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
 /* Values of the state byte. FROZEN and PINNED are roots. CONDEMNED counts, to 3, the collections that
  * have not reached an object of malloc's which nobody has freed (collect/lost.h). All but ALLOCATED alone
  * are slow to free. QUARANTINED is freed, and held back (heap/quarantine.h): the program must not use it
- * any more, but the slot is not free. */
+ * any more, but the slot is not free. ATTACHED: weak references or finalizers hang on it (collect/weak.h);
+ * FINALIZED: one of these finalizers has run. */
 enum gl_state {
     GL_STATE_FREE = 0,
     GL_STATE_ALLOCATED = 1,
@@ -150,7 +153,9 @@ enum gl_state {
     GL_STATE_PINNED = 4,
     GL_STATE_CONDEMNED_ONCE = 8,
     GL_STATE_CONDEMNED = 24, /* all bits of the count */
-    GL_STATE_QUARANTINED = 32 /* without ALLOCATED, which is in all others but FREE */
+    GL_STATE_QUARANTINED = 32, /* without ALLOCATED, which is in all others but FREE */
+    GL_STATE_ATTACHED = 64,
+    GL_STATE_FINALIZED = 128
 };
 
 static inline bool gl_state_is_allocated(unsigned state) { return state & GL_STATE_ALLOCATED; }
@@ -176,6 +181,7 @@ typedef struct gl_heap_state {
     volatile gl_word freed_slots;      /* given back from caches, freed large ones, dead ones */
     volatile gl_word n_frozen;         /* objects with GL_STATE_FROZEN */
     volatile gl_word n_pinned;         /* objects with GL_STATE_PINNED */
+    volatile gl_word n_waiting;        /* finalizers and the like that wait to be run (collect/finalize.h) */
 } gl_heap_state;
 
 extern gl_heap_state gl_heap GL_HIDDEN;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "heap/alloc.h"
 #include "heap/arena.h"
+#include "heap/attached.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
 #include "heap/heap.h"
@@ -81,11 +82,14 @@ static uint64_t check_states(uint32_t block, const gl_class_info *info)
     const uint8_t *state = gl_state_of(gl_block_start(block));
     uint64_t n = 0;
     for (uint32_t g = 0; g < GL_BLOCK_GRANULES; g++) {
+        bool is_start = g % info->granules == 0 && g / info->granules < info->n_objects;
+        bool has_flag = (state[g] & (GL_STATE_ATTACHED | GL_STATE_FINALIZED)) != 0;
+        gl_check(!is_start || has_flag == gl_attached_has(block, g / info->granules),
+                 (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
         if (state[g] == GL_STATE_FREE) {
             continue;
         }
-        gl_check(g % info->granules == 0 && g / info->granules < info->n_objects,
-                 (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
+        gl_check(is_start, (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
         count_flags(state[g]);
         n++;
     }
