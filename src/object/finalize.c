@@ -31,22 +31,32 @@ static uint32_t number_of_locked(const gc_finalizer *finalizer)
     return number && gl_finalize_is_record(number) ? number : 0;
 }
 
-gc_finalizer *gc_finalize(void *object, gc_finalizer_fn fn, void *arg, unsigned flags)
+static int attach(void *object, gc_finalizer_fn fn, void *arg, unsigned flags, gc_finalizer **out)
 {
     gl_object target;
+    int error = EINVAL;
+    gl_weak_lock();
+    if (gl_heap_find_exact((uintptr_t)object, &target)) {
+        uint32_t number = gl_finalize_add_locked(&target, fn, arg, flags);
+        *out = number ? handle_of_locked(number) : NULL;
+        error = number ? 0 : ENOMEM;
+    }
+    gl_weak_unlock();
+    return error;
+}
+
+gc_finalizer *gc_finalize(void *object, gc_finalizer_fn fn, void *arg, unsigned flags)
+{
     gc_finalizer *finalizer = NULL;
     int error = EINVAL;
+    unsigned attempt = 0;
     gl_heap_wake();
     if (fn && !(flags & ~(GC_FIN_NO_ORDER | GC_FIN_ATEXIT))) {
-        gl_weak_lock();
-        if (gl_heap_find_exact((uintptr_t)object, &target)) {
-            uint32_t number = gl_finalize_add_locked(&target, fn, arg, flags);
-            finalizer = number ? handle_of_locked(number) : NULL;
-            error = ENOMEM;
-        }
-        gl_weak_unlock();
+        do {
+            error = attach(object, fn, arg, flags, &finalizer);
+        } while (error == ENOMEM && gl_hook_no_memory(sizeof(void *), attempt++, true));
     }
-    if (!finalizer) {
+    if (error) {
         errno = error;
     }
     return finalizer;

@@ -15,6 +15,7 @@
 #include "collect/weak.h"
 #include "collect/weak_slot.h"
 #include "heap/heap.h"
+#include "heap/hooks.h"
 
 /* Writer of `object`: who makes it; then under the lock of collect/weak.h. */
 struct gc_weakref {
@@ -101,9 +102,13 @@ gc_weakref *gc_weakref_new(void *object, gc_weakref_callback callback, void *arg
     if (!ref) {
         return NULL;
     }
-    gl_weak_lock();
-    int error = attach_locked(ref, object, callback, arg);
-    gl_weak_unlock();
+    int error;
+    unsigned attempt = 0;
+    do {
+        gl_weak_lock();
+        error = attach_locked(ref, object, callback, arg);
+        gl_weak_unlock();
+    } while (error == ENOMEM && gl_hook_no_memory(sizeof *ref, attempt++, true));
     if (error) {
         gl_heap_free(ref, "gc_weakref_new");
         errno = error;
@@ -156,8 +161,13 @@ static int result_of(int error)
 
 int gc_weak_slot_register(void **slot, void *object)
 {
+    int error;
+    unsigned attempt = 0;
     gl_heap_wake();
-    return result_of(gl_weak_slot_register(slot, object));
+    do {
+        error = gl_weak_slot_register(slot, object);
+    } while (error == ENOMEM && gl_hook_no_memory(sizeof *slot, attempt++, true));
+    return result_of(error);
 }
 
 int gc_weak_slot_unregister(void **slot)

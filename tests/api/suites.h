@@ -18,6 +18,8 @@ Suite *callbacks_suite(void);
 Suite *errors_suite(void);
 Suite *options_suite(void);
 Suite *start_suite(void);
+Suite *weakref_suite(void);
+Suite *finalize_suite(void);
 
 /* What they run in processes of their own; each list ends with a name NULL. */
 extern const child limits_children[];
