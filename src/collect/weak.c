@@ -23,11 +23,11 @@ typedef struct chunk {
     uint32_t n_args; /* that are not NULL */
 } chunk;
 
-/* A place of the hash table: linear probing, removal by shifting back (Knuth 1973, 6.4, Algorithm R). The
- * hash is kept, so that neither touches the records of others. */
+/* A place of the table of names: linear probing, removal by shifting back (Knuth 1973, 6.4, Algorithm R).
+ * The hash is kept, so that neither touches the records of others. */
 typedef struct place {
     uint32_t hash;
-    uint32_t number; /* first record of the chain; 0: empty */
+    uint32_t number; /* of the record; 0: empty */
 } place;
 
 static struct {
@@ -38,7 +38,7 @@ static struct {
     uint32_t last_serial;
     place *places;
     uint32_t shift; /* 1 << shift places */
-    size_t n_keys;
+    size_t n_names;
     bool is_clearing;
 } weak = {.lock = GL_LOCK_INIT(GL_RANK_API)};
 
@@ -146,7 +146,7 @@ uint32_t gl_weak_last_serial_locked(void)
     return weak.last_serial;
 }
 
-/* ---- The table ------------------------------------------------------------------------------ */
+/* ---- Names: keys that are no objects -------------------------------------------------------- */
 
 /* Multiplicative (Knuth 1973, 6.4): the upper half of the product, of which the upper bits are the place. */
 static uint32_t hash_of(uintptr_t key)
@@ -158,7 +158,7 @@ static size_t mask(void) { return ((size_t)1 << weak.shift) - 1; }
 
 static size_t home_of(uint32_t hash) { return hash >> (32 - weak.shift); }
 
-/* The place of the key, or the empty one where it would be. There is always an empty one. */
+/* The place of the name, or the empty one where it would be. There is always an empty one. */
 static place *find_place(uintptr_t key)
 {
     uint32_t hash = hash_of(key);
@@ -179,18 +179,18 @@ static void insert_again(place old)
     weak.places[i] = old;
 }
 
-/* Room for one key more: at most two thirds of the places are taken. */
+/* Room for one name more: at most two thirds of the places are taken. */
 static bool ensure_place(void)
 {
     size_t n_old = weak.places ? mask() + 1 : 0;
-    if (n_old && weak.n_keys + 1 <= n_old / 3 * 2) {
+    if (n_old && weak.n_names + 1 <= n_old / 3 * 2) {
         return true;
     }
     uint32_t shift = n_old ? weak.shift + 1 : TABLE_FIRST_SHIFT;
     place *old = weak.places;
     place *new = shift < 32 ? gl_meta_alloc(sizeof *new << shift) : NULL;
     if (!new) {
-        return n_old && weak.n_keys + 1 < n_old;
+        return n_old && weak.n_names + 1 < n_old;
     }
     weak.places = new;
     weak.shift = shift;
@@ -214,66 +214,73 @@ static void empty_place(place *p)
         }
     }
     weak.places[hole].number = 0;
-    weak.n_keys--;
+    weak.n_names--;
 }
 
-uint32_t gl_weak_first_locked(uintptr_t key)
+uint32_t gl_weak_named_locked(uintptr_t name)
 {
-    return weak.places ? find_place(key)->number : 0;
+    return weak.places ? find_place(name)->number : 0;
 }
 
-static void chain(place *p, uint32_t number)
+uint32_t gl_weak_add_name_locked(uintptr_t name, const gl_weak_class *class)
 {
-    gl_weak_record *r = gl_weak_record_at(number);
-    weak.n_keys += p->number == 0;
-    r->next = p->number;
-    *p = (place){hash_of(r->key), number};
-}
-
-uint32_t gl_weak_add_key_locked(uintptr_t key, const gl_weak_class *class)
-{
-    uint32_t number = ensure_place() ? take_record(key, class) : 0;
+    uint32_t number = ensure_place() ? take_record(name, class) : 0;
     if (number) {
-        chain(find_place(key), number);
+        *find_place(name) = (place){hash_of(name), number};
+        weak.n_names++;
     }
     return number;
 }
 
+void gl_weak_remove_name_locked(uint32_t number)
+{
+    empty_place(find_place(gl_weak_record_at(number)->key));
+    give_record(number);
+}
+
+/* ---- Chains of objects ---------------------------------------------------------------------- */
+
+uint32_t gl_weak_first_of_locked(const gl_object *object)
+{
+    const uint32_t *first = gl_attached_number(object);
+    return first ? *first : 0;
+}
+
+uint32_t gl_weak_first_locked(uintptr_t start)
+{
+    gl_object object;
+    bool is_start = gl_heap_find_held(start, &object) && object.start == start;
+    return is_start ? gl_weak_first_of_locked(&object) : 0;
+}
+
 uint32_t gl_weak_add_locked(const gl_object *object, const gl_weak_class *class, void *arg)
 {
-    uint32_t number = gl_weak_add_key_locked(object->start, class);
+    uint32_t number = take_record(object->start, class);
     if (number && !gl_attached_set(object, GL_STATE_ATTACHED)) {
-        gl_weak_remove_locked(number);
+        give_record(number);
         return 0;
     }
     if (number) {
+        uint32_t *first = gl_attached_number(object);
+        gl_weak_record_at(number)->next = *first;
+        *first = number;
         set_arg(number, arg);
     }
     return number;
 }
 
-static void unchain(uint32_t number, place *p)
+void gl_weak_remove_locked(uint32_t number)
 {
-    uint32_t *link = &p->number;
+    gl_weak_record *r = gl_weak_record_at(number);
+    gl_object object;
+    gl_check(gl_heap_find_held(r->key, &object) && object.start == r->key, r);
+    uint32_t *first = gl_attached_number(&object), *link = first;
     while (*link != number) {
         link = &gl_weak_record_at(*link)->next;
     }
-    *link = gl_weak_record_at(number)->next;
-}
-
-void gl_weak_remove_locked(uint32_t number)
-{
-    uintptr_t key = gl_weak_record_at(number)->key;
-    place *p = find_place(key);
-    unchain(number, p);
+    *link = r->next;
     give_record(number);
-    if (p->number) {
-        return;
-    }
-    empty_place(p);
-    gl_object object;
-    if (gl_heap_find_held(key, &object) && object.start == key &&
-        (object.state & GL_STATE_ATTACHED)) {
+    if (*first == 0) {
         gl_attached_clear(&object, GL_STATE_ATTACHED);
     }
 }
@@ -308,23 +315,20 @@ static bool is_bound(const gl_weak_class *class) { return class->is_bound; }
 bool gl_weak_move_locked(const gl_object *from, const gl_object *to)
 {
     let_go_where(from->start, is_bound);
-    uint32_t first = gl_weak_first_locked(from->start);
+    uint32_t first = gl_weak_first_of_locked(from);
     if (!first) {
         return true;
     }
     if (!gl_attached_set(to, GL_STATE_ATTACHED)) {
         return false;
     }
-    empty_place(find_place(from->start));
+    *gl_attached_number(to) = first;
+    *gl_attached_number(from) = 0;
     gl_attached_clear(from, GL_STATE_ATTACHED);
-    for (uint32_t number = first; number; number = gl_weak_record_at(number)->next) {
-        gl_weak_record_at(number)->key = to->start;
-    }
-    *find_place(to->start) = (place){hash_of(to->start), first};
-    weak.n_keys++;
     for (uint32_t number = first, next; number; number = next) {
         gl_weak_record *r = gl_weak_record_at(number);
         next = r->next;
+        r->key = to->start;
         if (r->class->moved) {
             r->class->moved(number, r, to->start);
         }
@@ -377,38 +381,35 @@ void gl_weak_end_clearing(void)
 
 /* ---- Verification ---------------------------------------------------------------------------- */
 
-static size_t verify_chain(const place *p)
+static bool verify_chain(const gl_object *object, void *n_records)
 {
-    size_t n = 0;
-    uintptr_t key = gl_weak_record_at(p->number)->key;
-    gl_check(p->hash == hash_of(key), p);
-    for (uint32_t number = p->number; number; number = gl_weak_record_at(number)->next) {
+    uint32_t number = gl_weak_first_of_locked(object);
+    gl_check((number != 0) == ((object->state & GL_STATE_ATTACHED) != 0), (void *)object->start);
+    for (; number; number = gl_weak_record_at(number)->next) {
         const gl_weak_record *r = gl_weak_record_at(number);
-        gl_check(r->class && r->serial && r->key == key, r);
-        n++;
+        gl_check(r->class && r->serial && r->key == object->start, r);
+        ++*(size_t *)n_records;
     }
-    gl_object object;
-    bool is_object = key % GL_GRANULE_BYTES == 0;
-    gl_check(!is_object || (gl_heap_find_exact(key, &object) && (object.state & GL_STATE_ATTACHED)),
-             (void *)key);
-    return n;
+    return true;
 }
 
 void gl_weak_verify(void)
 {
-    size_t n_records = 0, n_keys = 0, n_free = 0;
+    size_t n_records = 0, n_names = 0, n_free = 0;
     for (size_t i = 0; weak.places && i <= mask(); i++) {
         if (weak.places[i].number) {
-            gl_check(find_place(gl_weak_record_at(weak.places[i].number)->key) == &weak.places[i],
+            uintptr_t name = gl_weak_record_at(weak.places[i].number)->key;
+            gl_check(find_place(name) == &weak.places[i] && weak.places[i].hash == hash_of(name),
                      &weak.places[i]);
-            n_records += verify_chain(&weak.places[i]);
-            n_keys++;
+            n_names++;
         }
     }
+    gl_heap_each(verify_chain, &n_records);
     for (uint32_t number = weak.free; number; number = gl_weak_record_at(number)->next) {
         gl_check(!gl_weak_record_at(number)->class, gl_weak_record_at(number));
         n_free++;
     }
-    gl_check(n_keys == weak.n_keys, NULL);
-    gl_check(n_records + n_free + (weak.n_chunks > 0) == weak.n_chunks * CHUNK_RECORDS, NULL);
+    gl_check(n_names == weak.n_names, NULL);
+    gl_check(n_records + n_names + n_free + (weak.n_chunks > 0) == weak.n_chunks * CHUNK_RECORDS,
+             NULL);
 }

@@ -5,12 +5,10 @@
  * A RECORD belongs to an object (its key) and to a class, which says what is done when the object goes:
  * a weak reference is cleared, a map's entry is removed, a finalizer is queued. Records live in the
  * library's own memory, in chunks that never move, and are named by a number that stays good as long as
- * the record is there; its serial number tells it from a later one in the same place. A hash table leads
- * from an object to its chain of records. A key need not be an object: the address of a weak slot, with
- * bit 0 set, has a record, too.
- *
- * An object that has records has GL_STATE_ATTACHED, so that free() comes to gl_hook_object_freed(), and a
- * bit by which a collection finds those that go (heap/attached.h).
+ * the record is there; its serial number tells it from a later one in the same place. The records of an
+ * object are a chain that begins in its block's tables (heap/attached.h), and it has GL_STATE_ATTACHED, so
+ * that free() comes to gl_hook_object_freed(). A key may also be a NAME, which is no object, and has one record;
+ * names have a hash table of their own.
  *
  * Lock: GL_RANK_API; held by the collector from before the stop, and over a fork. Functions named
  * _locked need it. Nothing of the program's is called with it, and nothing is allocated from the heap.
@@ -56,15 +54,20 @@ gl_weak_record *gl_weak_record_at(uint32_t number);
 /* `arg` of a record is scanned: what it refers to is alive as long as the record is there. */
 void *gl_weak_arg(uint32_t number);
 
-/* A new record on an allocated object, first of its chain, or on another key. 0: no memory. */
+/* A new record on an allocated object, first of its chain. 0: no memory. */
 uint32_t gl_weak_add_locked(const gl_object *object, const gl_weak_class *class, void *arg);
-uint32_t gl_weak_add_key_locked(uintptr_t key, const gl_weak_class *class);
 
 /* Takes it off its chain; the last one takes GL_STATE_ATTACHED from the object. */
 void gl_weak_remove_locked(uint32_t number);
 
-/* The first record of a key; 0: none. */
-uint32_t gl_weak_first_locked(uintptr_t key);
+/* The first record of an object; 0: none. */
+uint32_t gl_weak_first_of_locked(const gl_object *object);
+uint32_t gl_weak_first_locked(uintptr_t start);
+
+/* The same for names. */
+uint32_t gl_weak_add_name_locked(uintptr_t name, const gl_weak_class *class);
+void gl_weak_remove_name_locked(uint32_t number);
+uint32_t gl_weak_named_locked(uintptr_t name);
 
 /* The record of a serial number, if it is there still; 0 if not. */
 uint32_t gl_weak_check_locked(uint32_t number, uint32_t serial);

@@ -23,7 +23,7 @@ static struct {
     bool are_hidden;
 } slots;
 
-static uintptr_t name_of(void **slot) { return (uintptr_t)slot | 1; }
+static uintptr_t name_of(void **slot) { return (uintptr_t)slot; }
 
 static void **slot_of(uint32_t number)
 {
@@ -32,10 +32,10 @@ static void **slot_of(uint32_t number)
 
 static void forget_locked(void **slot)
 {
-    uint32_t name = gl_weak_first_locked(name_of(slot));
+    uint32_t name = gl_weak_named_locked(name_of(slot));
     uint32_t target = gl_weak_record_at(name)->links[LINK_TARGET];
     uint32_t holder = gl_weak_record_at(name)->links[LINK_HOLDER];
-    gl_weak_remove_locked(name);
+    gl_weak_remove_name_locked(name);
     if (holder) {
         gl_weak_remove_locked(holder);
     }
@@ -110,10 +110,10 @@ static bool add_holder_locked(uint32_t name, void **slot)
 
 static int register_locked(void **slot, const gl_object *object)
 {
-    if (gl_weak_first_locked(name_of(slot))) {
+    if (gl_weak_named_locked(name_of(slot))) {
         forget_locked(slot);
     }
-    uint32_t name = gl_weak_add_key_locked(name_of(slot), &name_class);
+    uint32_t name = gl_weak_add_name_locked(name_of(slot), &name_class);
     if (!name) {
         return ENOMEM;
     }
@@ -142,7 +142,7 @@ int gl_weak_slot_unregister(void **slot)
 {
     int error = ENOENT;
     gl_weak_lock();
-    if (slot && gl_weak_first_locked(name_of(slot))) {
+    if (slot && gl_weak_named_locked(name_of(slot))) {
         forget_locked(slot);
         error = 0;
     }

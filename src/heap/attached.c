@@ -13,14 +13,41 @@ static size_t bitmap_bytes(const gl_block *header)
     return gl_words_for(header->n_objects) * sizeof *header->attached;
 }
 
+static size_t numbers_bytes(const gl_block *header)
+{
+    return header->n_objects * sizeof *header->records;
+}
+
+static bool ensure_tables(gl_block *header)
+{
+    if (!header->attached) {
+        uint64_t *attached = gl_meta_alloc(bitmap_bytes(header));
+        uint32_t *records = gl_meta_alloc(numbers_bytes(header));
+        if (!attached || !records) {
+            gl_meta_free(attached, bitmap_bytes(header));
+            gl_meta_free(records, numbers_bytes(header));
+            return false;
+        }
+        header->attached = attached;
+        header->records = records;
+    }
+    return true;
+}
+
+uint32_t *gl_attached_number(const gl_object *object)
+{
+    gl_block *header = &gl_heap.blocks[object->block];
+    if (object->is_large) {
+        return &header->record;
+    }
+    return header->attached ? &header->records[object->index] : NULL;
+}
+
 bool gl_attached_set(const gl_object *object, uint8_t flag)
 {
     gl_block *header = &gl_heap.blocks[object->block];
     if (!object->is_large) {
-        if (!header->attached) {
-            header->attached = gl_meta_alloc(bitmap_bytes(header));
-        }
-        if (!header->attached) {
+        if (!ensure_tables(header)) {
             return false;
         }
         header->attached[object->index / 64] |= (uint64_t)1 << (object->index % 64);
@@ -81,6 +108,8 @@ void gl_attached_forget_block(uint32_t block)
     gl_block *header = &gl_heap.blocks[block];
     if (header->attached) {
         gl_meta_free(header->attached, bitmap_bytes(header));
+        gl_meta_free(header->records, numbers_bytes(header));
         header->attached = NULL;
+        header->records = NULL;
     }
 }

@@ -126,12 +126,15 @@ typedef struct gl_block {
     uint8_t is_marked; /* large: mark bit */
     uint8_t is_moved;  /* large: its pages came from elsewhere (gl_os_move) */
     uint32_t layout;   /* large, typed: number of its layout */
-    size_t large_bytes; /* large: usable bytes; scanned up to here */
+    union {
+        size_t large_bytes; /* large: usable bytes; scanned up to here */
+        uint32_t *records;  /* small: what hangs on each object, as `attached` */
+    };
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
-    uint64_t *attached; /* small: a bit per object with GL_STATE_ATTACHED or FINALIZED; NULL until the first
-                           (heap/attached.h) */
+    uint64_t *attached; /* small: a bit per object with GL_STATE_ATTACHED or FINALIZED; of meta memory,
+                           NULL until there is one (heap/attached.h) */
     uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
-    uint32_t spare;
+    uint32_t record;    /* large: what hangs on it */
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
