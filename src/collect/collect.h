@@ -11,6 +11,8 @@
 
 #include <gleaner/gc.h> /* gc_reason, gc_stats */
 
+enum { GL_N_GENERATIONS = 3, GL_GENERATION_OLDEST = 2 };
+
 /* What one collection did with lost objects: those of malloc's that were neither freed nor reached
  * (collect/lost.h). */
 typedef struct gl_lost_report {
@@ -36,7 +38,7 @@ typedef struct gl_finalize_report {
 /* One finished collection. */
 typedef struct gl_cycle_report {
     uint64_t sequence; /* from 1 */
-    int generation;
+    int generation; /* that was asked for */
     gc_reason reason;
     uint64_t candidates; /* objects at the start */
     uint64_t collected, uncollectable;
@@ -62,6 +64,10 @@ typedef enum gl_cycle_result {
 /* A full collection now. `report` may be NULL. If another thread is collecting, waits for it and
  * then does its own. */
 gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report);
+
+/* The same for a generation. There is but one: the collection is as full as the other, and is counted as what
+ * was asked for. */
+gl_cycle_result gl_collect_generation(int generation, gc_reason reason, gl_cycle_report *report);
 
 /* Automatic collection: nests. */
 void gl_collect_disable(void);

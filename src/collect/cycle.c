@@ -309,15 +309,13 @@ static bool run_pause(pause_context *c)
 /* ---- The cycle ------------------------------------------------------------------------------ */
 
 /* The lock of the cycle is held; it is released here. */
-static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_buffer *images)
+static gl_cycle_result run_locked(gl_cycle_report *r, images_buffer *images)
 {
     pause_context context = {.report = r};
     context.images = gl_control_scans_process() ? NULL : &images->images;
     uint64_t start_ns = gl_os_now_ns();
     gl_heap_counts counts;
     gl_heap_count(&counts);
-    r->reason = reason;
-    r->generation = 2;
     r->candidates = counts.live_objects;
     r->heap_before_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
 
@@ -398,7 +396,7 @@ static bool is_inside_collection(void)
     return gl_load_relaxed(&cycle.collector_tid) == (size_t)gl_threads_tid();
 }
 
-gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
+gl_cycle_result gl_collect_generation(int generation, gc_reason reason, gl_cycle_report *report)
 {
     gl_heap_wake();
     clear_stack_below();
@@ -415,11 +413,11 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
         gl_control_skipped();
         return GL_CYCLE_SKIPPED;
     }
-    *r = (gl_cycle_report){.reason = reason, .generation = 2};
+    *r = (gl_cycle_report){.reason = reason, .generation = generation};
     r->sequence = gl_control_next_sequence();
     gl_control_callback_start(r);
     take_cycle_lock();
-    gl_cycle_result result = run_locked(reason, r, images);
+    gl_cycle_result result = run_locked(r, images);
     give_images(images);
     clear_stack_below(); /* our frames held registers of the program: they are not to shine through later */
     r->is_skipped = result != GL_CYCLE_DONE;
@@ -428,10 +426,16 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
     return result;
 }
 
-/* Somebody is collecting already: then there is no need to. */
-gl_cycle_result gl_cycle_try(gc_reason reason)
+gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
 {
-    return gl_lock_is_held(&cycle.lock) ? GL_CYCLE_SKIPPED : gl_collect(reason, NULL);
+    return gl_collect_generation(GL_GENERATION_OLDEST, reason, report);
+}
+
+/* Somebody is collecting already: then there is no need to. */
+gl_cycle_result gl_cycle_try(int generation, gc_reason reason)
+{
+    return gl_lock_is_held(&cycle.lock) ? GL_CYCLE_SKIPPED
+                                        : gl_collect_generation(generation, reason, NULL);
 }
 
 bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
