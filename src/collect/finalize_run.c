@@ -32,9 +32,10 @@ static bool is_inside(uintptr_t frame)
     return running_frame > frame;
 }
 
-static void end_running(uintptr_t *outer)
+static void end_running(uintptr_t *frame)
 {
-    running_frame = *outer;
+    (void)frame;
+    running_frame = 0;
 }
 
 static bool try_next(gl_finalize_item *item)
@@ -50,12 +51,11 @@ static bool try_next(gl_finalize_item *item)
 
 size_t gl_finalize_run(size_t max)
 {
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    if (is_inside(frame)) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (is_inside(here)) {
         return 0;
     }
-    uintptr_t outer __attribute__((cleanup(end_running))) = 0;
-    running_frame = frame;
+    uintptr_t frame __attribute__((cleanup(end_running), unused)) = running_frame = here;
     gl_finalize_item item;
     size_t n = 0;
     while ((max == 0 || n < max) && try_next(&item)) {
@@ -70,13 +70,13 @@ size_t gl_finalize_run(size_t max)
 /* A finalizer may end its thread: the next collection starts another. */
 static void end_serving(int *unused)
 {
-    (void)unused;
+    (void)unused; /* what a cleanup is given */
     gl_store_release(&runner.has_thread, 0);
 }
 
 static void *serve(void *has_ended)
 {
-    int guard __attribute__((cleanup(end_serving))) = 0;
+    int guard __attribute__((cleanup(end_serving), unused)) = 0;
     while (!has_ended) {
         uint32_t n_wakes = gl_load32_acquire(&runner.n_wakes);
         if (gl_finalize_run(0) == 0) {

@@ -272,13 +272,16 @@ static bool try_refill_strip(gl_strip *strip, uint32_t bin, uint32_t owner)
         strip->next = start;
     }
     gl_lock_release(&gl_bins[bin].lock);
+    if (!has_strip) {
+        return false;
+    }
     /* Not under the lock, whose release would wait for all these stores. A collection in between finds
      * a strip like any other. */
     memset((void *)start, 0, end - start);
     for (uintptr_t line = end; line < end + GL_STRIP_BYTES; line += 64) {
         gl_prefetch_to_write((const void *)line);
     }
-    return has_strip;
+    return true;
 }
 
 /* A slot of the strip, which is replaced if it has ended; 0: the bin has no row of free slots. */

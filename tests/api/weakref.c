@@ -414,16 +414,16 @@ END_TEST
 
 enum { N_READERS = 3, N_ROUNDS = 300, N_SHARED = 32 };
 
-static gc_weakref *volatile shared[N_SHARED];
-static volatile bool is_over;
+static gc_weakref *shared[N_SHARED];
+static bool is_over;
 
 /* What get returns is whole: each object holds its own complement. */
 static void *read_shared(void *arg)
 {
     size_t *n_seen = arg;
-    while (!is_over) {
+    while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
         for (int i = 0; i < N_SHARED; i++) {
-            uintptr_t *object = gc_weakref_get(shared[i]);
+            uintptr_t *object = gc_weakref_get(__atomic_load_n(&shared[i], __ATOMIC_ACQUIRE));
             if (object) {
                 ck_assert_uint_eq(object[0], ~object[1]);
                 ck_assert_uint_eq(object[1], hide(object));
@@ -441,7 +441,7 @@ static void renew_shared(void *arg)
         uintptr_t *object = gc_malloc(48);
         object[0] = (uintptr_t)object;
         object[1] = hide(object);
-        shared[i] = gc_weakref_new(object, NULL, NULL);
+        __atomic_store_n(&shared[i], gc_weakref_new(object, NULL, NULL), __ATOMIC_RELEASE);
     }
 }
 
@@ -458,7 +458,7 @@ START_TEST(get_in_other_threads_gives_a_whole_object_or_none)
         call_deep(renew_shared, NULL);
         gc_collect();
     }
-    is_over = true;
+    __atomic_store_n(&is_over, true, __ATOMIC_RELEASE);
     for (int i = 0; i < N_READERS; i++) {
         pthread_join(threads[i], NULL);
     }
