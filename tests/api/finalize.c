@@ -580,14 +580,6 @@ START_TEST(at_exit_those_that_ask_for_it_run_newest_first)
 }
 END_TEST
 
-#if defined(__SANITIZE_THREAD__)
-enum { HAS_TSAN = 1 };
-#elif defined(__has_feature)
-enum { HAS_TSAN = __has_feature(thread_sanitizer) };
-#else
-enum { HAS_TSAN = 0 };
-#endif
-
 static void finalize_in_child(void *arg)
 {
     gc_finalizer_fn fn = note_thread;
@@ -605,7 +597,7 @@ START_TEST(the_child_of_a_fork_has_a_thread_of_its_own)
 {
     outcome o;
     if (HAS_TSAN) {
-        return; /* it ends a child that starts a thread */
+        return;
     }
     runner = pthread_self();
     ck_assert_int_ge(gc_set_finalizer_policy(GC_FINALIZERS_THREAD), 0);
