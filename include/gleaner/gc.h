@@ -128,7 +128,8 @@ int gc_asprintf(char **out, const char *format, ...)
  * to the error handler (default: one line that names call, address and why, then abort()). */
 void gc_free(void *p) GC_SYMBOL(gc_free);
 
-/* What gc_del() does with the reference that it takes away. Counted objects lose one count. */
+/* What gc_del() does with the reference that it takes away: a counted object (gleaner/refcount.h) loses one
+ * count. */
 void gc_del_reference(void *p) GC_SYMBOL(gc_del_reference);
 
 /* Python's `del`: drops the reference in the variable and sets it to NULL. An object that is not

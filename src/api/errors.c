@@ -145,13 +145,18 @@ static void write_error(const gc_error *error)
     gl_fmt_write(&line, 2);
 }
 
+static bool is_freed_again(gc_error_code code)
+{
+    return code == GC_ERROR_DOUBLE_FREE || code == GC_ERROR_OVER_RELEASE;
+}
+
 /* In mode `safe` a second free() does no harm: the object is still in quarantine, for the caller has a
  * pointer to it. That is said, at first. */
 static void handle(const gc_error *error)
 {
     enum { SAID_MAX = 20 };
     static volatile gl_word n_said;
-    if (!gl_quarantine_is_on() || error->code != GC_ERROR_DOUBLE_FREE) {
+    if (!gl_quarantine_is_on() || !is_freed_again(error->code)) {
         write_error(error);
         abort();
     }
@@ -160,9 +165,8 @@ static void handle(const gc_error *error)
     }
 }
 
-void gl_hook_misuse(const char *call, const void *address)
+static void tell(const char *call, const void *address, diagnosis found)
 {
-    diagnosis found = diagnose(address);
     gc_error error = {
         .size = sizeof error,
         .code = found.code,
@@ -180,6 +184,18 @@ void gl_hook_misuse(const char *call, const void *address)
     } else {
         handle(&error);
     }
+}
+
+void gl_hook_misuse(const char *call, const void *address) { tell(call, address, diagnose(address)); }
+
+void gl_hook_misuse_of_count(const char *call, const void *address, bool is_release)
+{
+    diagnosis found = diagnose(address);
+    if (found.code == GC_ERROR_DOUBLE_FREE) {
+        found.code = is_release ? GC_ERROR_OVER_RELEASE : GC_ERROR_USE_AFTER_RELEASE;
+        found.why = "the last reference to the object is gone already";
+    }
+    tell(call, address, found);
 }
 
 gc_error_handler gc_set_error_handler(gc_error_handler handler, void *arg)

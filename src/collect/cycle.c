@@ -28,6 +28,7 @@
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "heap/quarantine.h"
@@ -486,6 +487,7 @@ void gl_collect_before_fork(void)
 {
     gl_heap_wake();
     bool has_kept_readers_out = try_keep_readers_out();
+    gl_counts_before_fork();
     take_cycle_lock();
     cycle.has_kept_readers_out = has_kept_readers_out;
     gl_roots_lock();
@@ -502,12 +504,14 @@ void gl_collect_after_fork_parent(void)
     unlock_rest();
     let_readers_in();
     drop_cycle_lock();
+    gl_counts_after_fork_parent();
 }
 
 void gl_collect_after_fork_child(void)
 {
     gl_lock_reset(&cycle.images_lock);
     gl_threads_after_fork();
+    gl_counts_after_fork_child();
     gl_heap_after_fork_child();
     gl_weak_after_fork_child();
     gl_finalize_after_fork_child();

@@ -22,6 +22,7 @@
 #include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
+#include "heap/counts.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
 #include "os/memory.h"
@@ -526,8 +527,11 @@ static bool is_all_uncollectable(uint32_t block)
                                gl_heap.blocks[block].kind == GL_KIND_UNCOLLECTABLE;
 }
 
+static void mark_pending(uintptr_t start, void *marker) { gl_mark_starts(marker, &start, 1); }
+
 static void mark_root_objects(gl_marker *m)
 {
+    gl_counts_each_pending(mark_pending, m);
     bool has_flags = gl_load_relaxed(&gl_heap.n_frozen) != 0;
     if (has_flags) {
         gl_heap_each(mark_if_root, m);

@@ -11,6 +11,7 @@
 #include "base/knobs.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/large.h"
@@ -145,12 +146,21 @@ static bool misused(const char *call, const void *p)
     return false;
 }
 
+/* True of a counted object that has not died yet. */
+static bool has_count(uintptr_t p, gl_kind kind)
+{
+    return kind == GL_KIND_COUNTED && !gl_count_is_clear(p);
+}
+
 static bool free_large(uintptr_t p, const char *call)
 {
     gl_block *header = &gl_heap.blocks[(p - gl_heap.base) >> GL_BLOCK_SHIFT];
     gl_object object;
     if (!gl_heap_find_exact(p, &object)) {
         return misused(call, (void *)p);
+    }
+    if (has_count(p, object.kind)) {
+        return gl_hook_counted_freed((void *)p) || misused(call, (void *)p);
     }
     if (header->state != GL_STATE_ALLOCATED && !gl_hook_object_freed((void *)p, header->state)) {
         return misused(call, (void *)p);
@@ -185,6 +195,9 @@ static bool free_small(uintptr_t p, uint32_t block, const char *call)
     uint8_t *state = gl_state_of(p);
     if (!gl_state_is_allocated(*state)) {
         return misused(call, (void *)p);
+    }
+    if (has_count(p, gl_bin_kind(bin))) {
+        return gl_hook_counted_freed((void *)p) || misused(call, (void *)p);
     }
     if (*state != GL_STATE_ALLOCATED) {
         if (!gl_hook_object_freed((void *)p, *state)) {
@@ -247,6 +260,9 @@ static void *move(const gl_object *object, size_t bytes)
         gl_heap_free(p, "realloc");
         errno = ENOMEM;
         return NULL;
+    }
+    if (object->kind == GL_KIND_COUNTED) {
+        gl_count_move(object->start, (uintptr_t)p);
     }
     gl_heap_free(old, "realloc");
     return p;

@@ -38,6 +38,14 @@ bool gl_hook_object_freed(void *start, unsigned state);
 struct gl_object;
 bool gl_hook_object_moved(const struct gl_object *from, void *to);
 
+/* A counted object, of which the state byte has been checked, is freed by the program: all its counts go.
+ * False: it is being destroyed already. (object/refcount.c) */
+bool gl_hook_counted_freed(void *start);
+
+/* The same as gl_hook_misuse(), where an object that is gone has been retained or released.
+ * (api/errors.c) */
+void gl_hook_misuse_of_count(const char *call, const void *address, bool is_release);
+
 /* A condemned object is used by realloc or malloc_usable_size (`call`): the program knows it, though no
  * pointer to it was found. (collect/lost.c) */
 void gl_hook_condemned_used(const struct gl_object *object, const char *call);

@@ -28,6 +28,7 @@
  *     state 0), allocated or in quarantine (state != 0), dead (in an UNSWEPT block: mark bit 0, free bit 0)
  *   state is 0 at each granule that is not the start of a slot
  *   the bits at and above n_objects are 0 in free_bits
+ *   the count of a free or cached slot of GL_KIND_COUNTED is 0 (heap/counts.h)
  * and for the heap:
  *   in_use_bytes = sum over small blocks of (n_objects - n_free - n_dead) * size
  *                + sum over large objects of run_blocks * 64 KiB
@@ -77,7 +78,8 @@ typedef enum gl_kind {
     GL_KIND_ATOMIC = 3,        /* never scanned, not zeroed */
     GL_KIND_UNCOLLECTABLE = 4, /* scanned, zeroed, a root */
     GL_KIND_TYPED = 5,         /* scanned by its layout, zeroed */
-    GL_N_KINDS = 6
+    GL_KIND_COUNTED = 6,       /* from gc_rc_malloc(): scanned, zeroed, with a count (heap/counts.h) */
+    GL_N_KINDS = 7
 } gl_kind;
 
 /* A bin is a size class of a kind: kind << GL_CLASS_SHIFT | class. */
@@ -148,7 +150,7 @@ _Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
  * have not reached an object of malloc's which nobody has freed (collect/lost.h). All but ALLOCATED alone
  * are slow to free. QUARANTINED is freed, and held back (heap/quarantine.h): the program must not use it
  * any more, but the slot is not free. ATTACHED: weak references or finalizers hang on it (collect/weak.h);
- * FINALIZED: one of these finalizers has run. */
+ * FINALIZED: one of these finalizers, or the destructor of a counted object, has run. */
 enum gl_state {
     GL_STATE_FREE = 0,
     GL_STATE_ALLOCATED = 1,
