@@ -56,12 +56,8 @@ static gl_owner *new_owner_locked(void)
 /* Pieces of a power of two begin at a multiple of 64. */
 _Static_assert(sizeof(gl_owner) >= 64, "a cache line of its own");
 
-void gl_owner_make(void)
+static void become_owner(void)
 {
-    if (gl_owner_self != &no_owner) {
-        return;
-    }
-    gl_cache_note_thread();
     gl_lock_acquire(&gl_owners_lock);
     gl_owner *owner = owners.spare;
     if (owner) {
@@ -80,6 +76,23 @@ void gl_owner_make(void)
     gl_lock_release(&gl_owners_lock);
 }
 
+void gl_owner_make(void)
+{
+    if (gl_owner_self == &no_owner) {
+        gl_cache_note_thread();
+        become_owner();
+    }
+}
+
+bool gl_owner_borrow(void)
+{
+    if (gl_owner_self != &ended_owner) {
+        return false;
+    }
+    become_owner();
+    return gl_owner_self != &ended_owner;
+}
+
 gl_owner *gl_owner_at(uint32_t number) { return owners.by_number[number]; }
 
 static void retire_locked(gl_owner *owner)
@@ -96,7 +109,7 @@ void gl_owner_thread_ended(void)
 {
     gl_owner *owner = gl_owner_self;
     gl_owner_self = &ended_owner;
-    if (owner->number != 0) {
+    if (owner->number != GL_OWNER_NONE) {
         gl_lock_acquire(&gl_owners_lock);
         retire_locked(owner);
         gl_lock_release(&gl_owners_lock);

@@ -164,7 +164,11 @@ bool gl_arena_enable_counts(void);
 
 /* Before the first counted object of a thread: gives it an owner, if there is memory for one. */
 void gl_owner_make(void);
+
+/* The thread ends, or gives back what it has borrowed: a thread that has ended, as far as we are concerned, but
+ * whose other destructors still run, may own things for a while. */
 void gl_owner_thread_ended(void);
+bool gl_owner_borrow(void);
 
 /* In a blocking region a thread owns nothing: the collector may be at work. */
 void gl_owner_sleep(void);

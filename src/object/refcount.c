@@ -386,8 +386,8 @@ static inline bool is_in_segment(const gl_owner *self, uintptr_t frame)
     return self->top - frame < GL_NEST_BYTES;
 }
 
-/* Begins a segment with this frame, if there may be one more. Threads that own nothing share a record, and
- * cannot tell how deep they are. */
+/* Begins a segment with this frame, if there may be one more. Threads that could not become owners, for lack of
+ * memory, share a record, and cannot tell how deep they are. */
 static bool try_begin_segment(gl_owner *self, uintptr_t frame)
 {
     while (self->n_segments > 0 && self->tops[self->n_segments - 1] <= frame) {
@@ -489,6 +489,8 @@ static void destroy(uintptr_t start, uint32_t destructor, uintptr_t segment)
 /* The same if there is stack enough; else it has to wait. */
 static __attribute__((noinline)) void destroy_in_turn(uintptr_t start, uint32_t destructor)
 {
+    gl_owner_make();
+    bool is_borrowed = gl_owner_borrow();
     gl_owner *self = gl_owner_self;
     uintptr_t frame = gl_os_stack_pointer();
     if (is_in_segment(self, frame)) {
@@ -497,6 +499,9 @@ static __attribute__((noinline)) void destroy_in_turn(uintptr_t start, uint32_t 
         destroy(start, destructor, frame);
     } else {
         make_pending(self, start, destructor);
+    }
+    if (is_borrowed) {
+        gl_owner_thread_ended();
     }
 }
 

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, typed_suite());
     srunner_add_suite(runner, collect_suite());
     srunner_add_suite(runner, pacing_suite());
+    srunner_add_suite(runner, refcount_suite());
     srunner_add_suite(runner, roots_suite());
     srunner_add_suite(runner, limits_suite());
     srunner_add_suite(runner, stats_suite());

@@ -11,6 +11,7 @@ Suite *object_suite(void);
 Suite *typed_suite(void);
 Suite *collect_suite(void);
 Suite *pacing_suite(void);
+Suite *refcount_suite(void);
 Suite *roots_suite(void);
 Suite *limits_suite(void);
 Suite *stats_suite(void);
