@@ -26,6 +26,7 @@
 #include "collect/weak.h"
 #include "heap/alloc.h"
 #include "heap/attached.h"
+#include "heap/bin.h"
 #include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
@@ -220,13 +221,46 @@ static void note_taken_away(gl_owner *owner, destructor_slot *slot)
     }
 }
 
+static bool is_owned_by(uintptr_t start, uint32_t number, uint32_t destructor)
+{
+    uint32_t head = gl_load32_relaxed(&gl_count_of(start)->half.head);
+    return gl_count_owner(head) == number && (head & GL_COUNT_DESTRUCTOR) == destructor;
+}
+
+/* Of a handed-over type all objects of the owner's in the same block go at once: those that were made
+ * before it was known, and would cost a handshake each. Nobody else can free one of them, but for a sweep. */
+static void take_away_neighbours_locked(uintptr_t start, uint32_t number, uint32_t destructor)
+{
+    uint32_t block = (uint32_t)((start - gl_heap.base) >> GL_BLOCK_SHIFT);
+    const gl_block *header = &gl_heap.blocks[block];
+    uintptr_t bytes = (uintptr_t)gl_heap.descs[block].granules << GL_GRANULE_SHIFT;
+    if (bytes == 0) {
+        return;
+    }
+    gl_lock *lock = &gl_bins[header->bin].lock;
+    gl_lock_acquire(lock);
+    uint32_t n = header->flags & GL_BLOCK_UNSWEPT ? 0 : header->n_objects;
+    for (uintptr_t at = gl_block_start(block); n > 0; n--, at += bytes) {
+        if (is_owned_by(at, number, destructor)) {
+            gl_count_merge(at);
+        }
+    }
+    gl_lock_release(lock);
+}
+
 /* The owner has been kept from counting, or has gone. */
 static void take_away_locked(uintptr_t start, uint32_t number)
 {
-    uint32_t head = gl_load32_relaxed(&gl_count_of(start)->half.head);
-    if (gl_count_owner(head) == number) {
-        gl_count_merge(start);
-        note_taken_away(gl_owner_at(number), &destructors[head & GL_COUNT_DESTRUCTOR]);
+    uint32_t destructor = gl_load32_relaxed(&gl_count_of(start)->half.head) & GL_COUNT_DESTRUCTOR;
+    if (!is_owned_by(start, number, destructor)) {
+        return;
+    }
+    gl_count_merge(start);
+    if (destructor != GL_DESTRUCTOR_DYING) {
+        note_taken_away(gl_owner_at(number), &destructors[destructor]);
+        if (destructors[destructor].is_handed_over) {
+            take_away_neighbours_locked(start, number, destructor);
+        }
     }
 }
 
