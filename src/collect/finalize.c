@@ -4,6 +4,7 @@
 
 #include "collect/finalize_internal.h"
 #include "heap/attached.h"
+#include "heap/counts.h"
 #include "heap/meta.h"
 
 /* An entry of the queue: a record that may be gone since. */
@@ -41,6 +42,9 @@ static void drop(uint32_t number, gl_weak_record *r)
 
 static const gl_weak_class finalizer_class = {.is_finalizer = true, .goes = drop};
 static const gl_weak_class callback_class = {.goes = drop};
+
+/* The object is freed: that runs the destructor, too. */
+static const gl_weak_class destructor_class = {.goes = drop};
 
 bool gl_finalize_is_record(uint32_t number)
 {
@@ -102,6 +106,20 @@ bool gl_finalize_queue_callback_locked(const gl_object *handle, gc_weakref_callb
     return true;
 }
 
+bool gl_finalize_enqueue_destructor_locked(const gl_object *object)
+{
+    uint32_t number = gl_weak_add_locked(object, &destructor_class, NULL);
+    if (!number) {
+        return false;
+    }
+    if (!gl_finalize_enqueue_locked(number)) {
+        gl_weak_remove_locked(number);
+        return false;
+    }
+    gl_count_hold(object->start);
+    return true;
+}
+
 uint32_t gl_finalize_next_locked(void)
 {
     uint32_t number = 0;
@@ -113,8 +131,14 @@ uint32_t gl_finalize_next_locked(void)
     return number;
 }
 
+static void mark_pending(uintptr_t start, void *marker)
+{
+    gl_mark_starts(marker, &start, 1);
+}
+
 void gl_finalize_mark_waiting(gl_marker *marker)
 {
+    gl_counts_each_pending(mark_pending, marker);
     for (size_t i = queue.head; i < queue.n; i++) {
         uint32_t number = gl_weak_check_locked(queue.at[i].number, queue.at[i].serial);
         gl_object object;
@@ -126,15 +150,22 @@ void gl_finalize_mark_waiting(gl_marker *marker)
 
 /* ---- One call ------------------------------------------------------------------------------- */
 
+static gl_finalize_kind kind_of(const gl_weak_class *class)
+{
+    return class == &finalizer_class  ? GL_FINALIZE_FINALIZER
+           : class == &callback_class ? GL_FINALIZE_CALLBACK
+                                      : GL_FINALIZE_DESTRUCTOR;
+}
+
 gl_finalize_item gl_finalize_take_locked(uint32_t number)
 {
     gl_weak_record *r = gl_weak_record_at(number);
-    gl_finalize_item item = {.object = (void *)r->key,
+    gl_finalize_item item = {.kind = kind_of(r->class),
+                             .object = (void *)r->key,
                              .fn = r->data[DATA_FN],
-                             .arg = gl_weak_arg(number),
-                             .is_callback = r->class == &callback_class};
+                             .arg = gl_weak_arg(number)};
     gl_object object;
-    if (!item.is_callback && gl_heap_find_exact(r->key, &object)) {
+    if (item.kind == GL_FINALIZE_FINALIZER && gl_heap_find_exact(r->key, &object)) {
         (void)gl_attached_set(&object, GL_STATE_FINALIZED); /* it has the bitmap already */
     }
     drop(number, r);
@@ -143,10 +174,16 @@ gl_finalize_item gl_finalize_take_locked(uint32_t number)
 
 void gl_finalize_call(const gl_finalize_item *item)
 {
-    if (item->is_callback) {
-        ((gc_weakref_callback)item->fn)(item->object, item->arg);
-    } else {
+    switch (item->kind) {
+    case GL_FINALIZE_FINALIZER:
         ((gc_finalizer_fn)item->fn)(item->object, item->arg);
+        break;
+    case GL_FINALIZE_CALLBACK:
+        ((gc_weakref_callback)item->fn)(item->object, item->arg);
+        break;
+    case GL_FINALIZE_DESTRUCTOR:
+        gl_count_destroy_held(item->object);
+        break;
     }
 }
 

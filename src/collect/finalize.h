@@ -57,7 +57,7 @@ bool gl_finalize_freed(const gl_object *object);
 
 /* ---- For a collection: the world is stopped, the lock held ------------------------------------ */
 
-/* Marks what waits to be run. */
+/* Marks what waits to be run, also counted objects that wait for a turn of their destructor. */
 void gl_finalize_mark_waiting(gl_marker *marker);
 
 /* After gl_weak_clear(): finds, keeps and queues. */

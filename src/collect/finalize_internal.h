@@ -5,16 +5,25 @@
 
 #include "collect/finalize.h"
 
-/* One call that is to be made: of a finalizer, or of a weak reference's callback. */
+typedef enum gl_finalize_kind {
+    GL_FINALIZE_FINALIZER,
+    GL_FINALIZE_CALLBACK,  /* of a weak reference, which takes the place of the object */
+    GL_FINALIZE_DESTRUCTOR /* of a counted object */
+} gl_finalize_kind;
+
+/* One call that is to be made. */
 typedef struct gl_finalize_item {
-    void *object; /* or the weak reference */
+    gl_finalize_kind kind;
+    void *object;
     uintptr_t fn;
     void *arg;
-    bool is_callback;
 } gl_finalize_item;
 
 /* At the end of the queue. False: no memory. */
 bool gl_finalize_enqueue_locked(uint32_t number);
+
+/* The same for the destructor of a counted object, which gets a record for it. */
+bool gl_finalize_enqueue_destructor_locked(const gl_object *object);
 
 /* The next record that is still there; 0: nothing waits. */
 uint32_t gl_finalize_next_locked(void);

@@ -8,7 +8,9 @@
  */
 #include "base/bits.h"
 #include "collect/finalize_internal.h"
+#include "heap/arena.h"
 #include "heap/attached.h"
+#include "heap/counts.h"
 #include "heap/meta.h"
 
 /* An object that is being searched. */
@@ -49,11 +51,51 @@ static bool has_finalizer(uintptr_t start)
     return number != 0;
 }
 
+/* What is there to be run for it. */
+static bool is_to_be_finalized(const gl_object *object)
+{
+    return ((object->state & GL_STATE_ATTACHED) && has_finalizer(object->start)) ||
+           (object->kind == GL_KIND_COUNTED && gl_count_has_destructor(object->start));
+}
+
 static void find(const gl_object *object, void *arg)
 {
     (void)arg;
-    if ((object->state & GL_STATE_ATTACHED) && has_finalizer(object->start)) {
+    if (is_to_be_finalized(object)) {
         append(&search.found, object->start);
+    }
+}
+
+static bool find_unmarked(const gl_object *object, void *arg)
+{
+    if (!gl_mark_is_set(object)) {
+        find(object, arg);
+    }
+    return true;
+}
+
+/* A destructor is a matter of the count, and leaves no trace in the tables of the block. Blocks in which
+ * everything was reached are the usual case. */
+static bool may_have_destructors(uint32_t block)
+{
+    const gl_block *header = &gl_heap.blocks[block];
+    if (!gl_heap.descs[block].granules) {
+        return gl_heap.descs[block].bin == GL_ROLE_LARGE && header->kind == GL_KIND_COUNTED;
+    }
+    uint64_t all = ~(uint64_t)0;
+    for (uint32_t w = 0; w < gl_words_for(header->n_objects); w++) {
+        all &= gl_block_mark_bits(block)[w];
+    }
+    return gl_bin_kind(header->bin) == GL_KIND_COUNTED && all != ~(uint64_t)0;
+}
+
+static void find_all(void)
+{
+    gl_attached_each_unmarked(find, NULL);
+    for (uint32_t block = 1; gl_counts.n_granules != 0 && block < gl_arena_n_blocks(); block++) {
+        if (may_have_destructors(block)) {
+            gl_heap_each_in_block(block, find_unmarked, NULL);
+        }
     }
 }
 
@@ -79,8 +121,7 @@ static void enter(const gl_object *object)
 static void leave(const frame *f)
 {
     gl_object object;
-    if (gl_heap_find_held(f->start, &object) && (object.state & GL_STATE_ATTACHED) &&
-        has_finalizer(f->start)) {
+    if (gl_heap_find_held(f->start, &object) && is_to_be_finalized(&object)) {
         append(&search.order, f->start);
     }
 }
@@ -102,15 +143,21 @@ static void search_from(const gl_object *object)
 
 /* ---- The whole ------------------------------------------------------------------------------ */
 
-/* Newest first, as the chain is. Without memory the rest waits for the next collection. */
+/* Newest first, as the chain is, and the destructor last. Without memory the rest waits for the next
+ * collection. */
 static bool enqueue_all(uintptr_t start)
 {
     bool is_done = true;
+    gl_object object;
     for (uint32_t number = gl_weak_first_locked(start); number;
          number = gl_weak_record_at(number)->next) {
         if (gl_weak_record_at(number)->class->is_finalizer) {
             is_done = gl_finalize_enqueue_locked(number) && is_done;
         }
+    }
+    if (gl_heap_find_exact(start, &object) && object.kind == GL_KIND_COUNTED &&
+        gl_count_has_destructor(start)) {
+        is_done = gl_finalize_enqueue_destructor_locked(&object) && is_done;
     }
     return is_done;
 }
@@ -126,7 +173,7 @@ void gl_finalize_hold(gl_marker *marker, gl_finalize_report *report)
 {
     search.marker = marker;
     search.found.n = search.order.n = 0;
-    gl_attached_each_unmarked(find, NULL);
+    find_all();
     for (size_t i = 0; i < search.found.n; i++) {
         gl_object object;
         if (gl_heap_find_held(search.found.at[i], &object)) {

@@ -14,6 +14,7 @@
 #include "collect/finalize.h"
 #include "collect/weak.h"
 #include "collect/weak_slot.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 
@@ -122,6 +123,19 @@ gc_weakref *gc_weakref_new(void *object, gc_weakref_callback callback, void *arg
 void *gc_weakref_get(const gc_weakref *ref)
 {
     return ref ? (void *)gl_load_relaxed(&ref->object) : NULL;
+}
+
+void *gc_weakref_retain(gc_weakref *ref)
+{
+    if (!ref) {
+        return NULL;
+    }
+    gl_heap_wake();
+    gl_weak_lock();
+    void *object = gc_weakref_get(ref);
+    bool is_alive = object && gl_count_try_retain(object);
+    gl_weak_unlock();
+    return is_alive ? object : NULL;
 }
 
 void gc_weakref_free(gc_weakref *ref)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <gleaner/gc.h>
+#include <gleaner/refcount.h>
 #include <gleaner/roots.h>
 #include <gleaner/weakref.h>
 
@@ -484,6 +485,266 @@ START_TEST(one_that_does_not_return_holds_up_its_own_thread_only)
 }
 END_TEST
 
+/* ---- Counted objects ------------------------------------------------------------------------ */
+
+typedef struct counted {
+    struct counted *other;
+    struct counted *next;
+    uintptr_t whole;
+    size_t number;
+} counted;
+
+static size_t n_destroyed;
+static bool is_destroyed[MANY];
+
+static void destroy(void *object)
+{
+    counted *c = object;
+    ck_assert_uint_eq(c->whole, hide(object));
+    ck_assert(!is_destroyed[c->number]);
+    is_destroyed[c->number] = true;
+    numbers[n_destroyed++ % MANY] = c->number;
+    gc_release(c->other);
+    gc_release(c->next);
+}
+
+static counted *make_counted(size_t number)
+{
+    counted *c = gc_rc_malloc(sizeof *c, destroy);
+    c->whole = hide(c);
+    c->number = number;
+    return c;
+}
+
+static void setup_counted(void)
+{
+    setup();
+    n_destroyed = 0;
+    memset(is_destroyed, 0, sizeof is_destroyed);
+}
+
+static void make_counted_cycles(void *arg)
+{
+    const size_t *n_lost = arg;
+    for (size_t i = 0; i < MANY; i += 2) {
+        counted *a = make_counted(i), *b = make_counted(i + 1);
+        a->other = gc_retain(b);
+        b->other = gc_retain(a);
+        for (size_t k = 0; k < *n_lost; k++) {
+            gc_retain(a);
+        }
+        gc_release(a);
+        gc_release(b);
+    }
+}
+
+START_TEST(the_tracer_destroys_cycles_once)
+{
+    size_t n_lost = (size_t)_i;
+    gc_disable();
+    call_deep(make_counted_cycles, &n_lost);
+    ck_assert_uint_eq(n_destroyed, 0);
+    ck_assert_uint_ge(gc_collect(), MOST);
+    gc_run_finalizers(0);
+    ck_assert_uint_ge(n_destroyed, MOST);
+    size_t n = n_destroyed;
+    gc_collect();
+    gc_run_finalizers(0);
+    ck_assert_uint_le(n_destroyed - n, FEW);
+    gc_enable();
+}
+END_TEST
+
+static void *volatile holder; /* of an object that is not counted; volatile, for it is never read */
+
+/* Counted and traced objects in turn, one list. */
+static void make_mixed_list(void *arg)
+{
+    (void)arg;
+    void *list = NULL;
+    for (size_t i = 0; i < MANY; i++) {
+        counted *c = make_counted(MANY - 1 - i);
+        void **plain = gc_malloc(2 * sizeof *plain);
+        c->whole = hide(c);
+        plain[0] = c;
+        memcpy(plain + 1, &list, sizeof list);
+        list = plain;
+    }
+    holder = list;
+}
+
+START_TEST(what_only_a_traced_object_holds_is_destroyed_by_the_tracer)
+{
+    call_deep(make_mixed_list, NULL);
+    finish();
+    ck_assert_uint_eq(n_destroyed, 0);
+    holder = NULL;
+    finish();
+    ck_assert_uint_ge(n_destroyed, MOST);
+}
+END_TEST
+
+/* A ring of counted objects holds a chain of others. */
+static void make_chain_behind_a_cycle(void *arg)
+{
+    (void)arg;
+    counted *a = make_counted(0), *b = make_counted(1);
+    a->other = gc_retain(b);
+    b->other = gc_retain(a);
+    counted *last = b;
+    for (size_t i = 2; i < MANY; i++) {
+        counted *c = make_counted(i);
+        last->next = c;
+        last = c;
+    }
+    gc_release(a);
+    gc_release(b);
+}
+
+START_TEST(a_chain_behind_a_cycle_is_destroyed_in_order)
+{
+    gc_disable();
+    call_deep(make_chain_behind_a_cycle, NULL);
+    gc_collect();
+    gc_run_finalizers(0);
+    if (n_destroyed == 0) {
+        return; /* something looks like the address of an object of the cycle */
+    }
+    ck_assert_uint_eq(n_destroyed, MANY);
+    for (size_t i = 3; i < MANY; i++) {
+        ck_assert_uint_eq(numbers[i], numbers[i - 1] + 1);
+    }
+    gc_enable();
+}
+END_TEST
+
+static gc_weakref *counted_refs[MANY];
+
+static void make_counted_refs(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < MANY; i++) {
+        saved[i] = make_counted(i);
+        counted_refs[i] = gc_weakref_new(saved[i], NULL, NULL);
+    }
+}
+
+START_TEST(a_release_to_zero_clears_weak_references)
+{
+    make_counted_refs(NULL);
+    for (size_t i = 0; i < MANY; i++) {
+        ck_assert_ptr_eq(gc_weakref_get(counted_refs[i]), saved[i]);
+        ck_assert_ptr_eq(gc_weakref_retain(counted_refs[i]), saved[i]);
+        ck_assert_int_eq(gc_get_refcount(saved[i]), 2);
+        gc_release(saved[i]);
+        ck_assert_ptr_eq(gc_weakref_get(counted_refs[i]), saved[i]);
+        gc_release(saved[i]);
+        ck_assert_ptr_null(gc_weakref_get(counted_refs[i]));
+        ck_assert_ptr_null(gc_weakref_retain(counted_refs[i]));
+        ck_assert_uint_eq(n_destroyed, i + 1);
+    }
+    ck_assert_ptr_null(gc_weakref_retain(NULL));
+}
+END_TEST
+
+static void see_it_whole(void *object, void *arg)
+{
+    ck_assert_uint_eq(((counted *)object)->whole, hide(object));
+    ck_assert_uint_eq(n_destroyed, 0);
+    ++*(size_t *)arg;
+}
+
+START_TEST(finalizers_run_before_the_destructor)
+{
+    counted *c = make_counted(1);
+    ck_assert_ptr_nonnull(gc_finalize(c, see_it_whole, &n_run, 0));
+    gc_release(c);
+    ck_assert_uint_eq(n_run, 1);
+    ck_assert_uint_eq(n_destroyed, 1);
+}
+END_TEST
+
+/* Both were found unreachable, so the counted object waits in the queue for its destructor. */
+static void free_first(void *object, void *arg)
+{
+    (void)arg;
+    size_t n = n_destroyed;
+    gc_free(*(void **)object);
+    ck_assert_uint_eq(n_destroyed, n + 1);
+    n_run++;
+}
+
+static void make_owners_of_counted(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < MANY; i++) {
+        void **owner = gc_malloc(4 * sizeof *owner);
+        counted *c = make_counted(i);
+        owner[0] = c;
+        gc_finalize(owner, free_first, NULL, 0);
+    }
+}
+
+START_TEST(gc_free_destroys_what_waits_for_its_destructor)
+{
+    call_deep(make_owners_of_counted, NULL);
+    finish();
+    ck_assert_uint_ge(n_run, MOST);
+    ck_assert_uint_ge(n_destroyed, MOST);
+}
+END_TEST
+
+enum { N_RACES = 20000 };
+static gc_weakref *raced;
+
+static void *retain_while_it_lives(void *arg)
+{
+    size_t *n_got = arg;
+    for (;;) {
+        gc_weakref *ref = __atomic_load_n(&raced, __ATOMIC_ACQUIRE);
+        if (!ref) {
+            return NULL;
+        }
+        counted *c = gc_weakref_retain(ref);
+        if (c) {
+            ck_assert_uint_eq(c->whole, hide(c));
+            ck_assert_int_ge(gc_get_refcount(c), 1);
+            ++*n_got;
+            gc_release(c);
+        }
+    }
+}
+
+static void destroy_raced(void *object)
+{
+    counted *c = object;
+    ck_assert_uint_eq(c->whole, hide(c));
+    c->whole = 0;
+    __atomic_add_fetch(&n_destroyed, 1, __ATOMIC_RELAXED);
+}
+
+START_TEST(retain_through_a_weak_reference_races_with_the_last_release)
+{
+    pthread_t thread;
+    size_t n_got = 0;
+    counted *c = gc_rc_malloc(sizeof *c, destroy_raced);
+    c->whole = hide(c);
+    raced = gc_weakref_new(c, NULL, NULL);
+    ck_assert_int_eq(pthread_create(&thread, NULL, retain_while_it_lives, &n_got), 0);
+    for (size_t i = 1; i < N_RACES; i++) {
+        counted *next = gc_rc_malloc(sizeof *next, destroy_raced);
+        next->whole = hide(next);
+        __atomic_store_n(&raced, gc_weakref_new(next, NULL, NULL), __ATOMIC_RELEASE);
+        gc_release(c);
+        c = next;
+    }
+    gc_release(c);
+    __atomic_store_n(&raced, NULL, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(__atomic_load_n(&n_destroyed, __ATOMIC_RELAXED), N_RACES);
+}
+END_TEST
+
 /* ---- Who runs them -------------------------------------------------------------------------- */
 
 START_TEST(nobody_runs_them_if_that_is_the_policy)
@@ -648,6 +909,17 @@ Suite *finalize_suite(void)
     tcase_add_test(tests, one_may_allocate_free_and_collect);
     tcase_add_test(tests, one_may_leave_by_longjmp);
     tcase_add_test(tests, one_that_does_not_return_holds_up_its_own_thread_only);
+    TCase *counts = tcase_create("counted objects");
+    tcase_add_checked_fixture(counts, setup_counted, NULL);
+    tcase_set_timeout(counts, 240);
+    tcase_add_loop_test(counts, the_tracer_destroys_cycles_once, 0, 3);
+    tcase_add_test(counts, what_only_a_traced_object_holds_is_destroyed_by_the_tracer);
+    tcase_add_test(counts, a_chain_behind_a_cycle_is_destroyed_in_order);
+    tcase_add_test(counts, a_release_to_zero_clears_weak_references);
+    tcase_add_test(counts, finalizers_run_before_the_destructor);
+    tcase_add_test(counts, gc_free_destroys_what_waits_for_its_destructor);
+    tcase_add_test(counts, retain_through_a_weak_reference_races_with_the_last_release);
+    suite_add_tcase(suite, counts);
     tcase_add_test(tests, nobody_runs_them_if_that_is_the_policy);
     tcase_add_test(tests, a_thread_of_the_librarys_runs_them);
     tcase_add_test(tests, an_allocating_thread_runs_them);
