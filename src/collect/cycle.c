@@ -23,6 +23,7 @@
 #include "collect/mark.h"
 #include "collect/quarantine.h"
 #include "collect/roots_mark.h"
+#include "collect/table_locks.h"
 #include "collect/weak.h"
 #include "collect/weak_slot.h"
 #include "heap/arena.h"
@@ -262,12 +263,14 @@ static bool lock_and_stop(void)
         gl_roots_lock();
         gl_garbage_lock();
         gl_weak_lock();
+        gl_table_locks_acquire();
         gl_heap_lock_all();
         if (gl_threads_stop(attempt_ns)) {
             return true;
         }
         gl_heap_unlock_inner();
         gl_heap_unlock_outer();
+        gl_table_locks_release();
         gl_weak_unlock();
         gl_garbage_unlock();
         gl_roots_unlock();
@@ -282,6 +285,7 @@ static bool lock_and_stop(void)
 static void unlock_rest(void)
 {
     gl_heap_unlock_outer();
+    gl_table_locks_release();
     gl_weak_unlock();
     gl_garbage_unlock();
     gl_roots_unlock();
@@ -493,6 +497,7 @@ void gl_collect_before_fork(void)
     gl_roots_lock();
     gl_garbage_lock();
     gl_weak_lock();
+    gl_table_locks_acquire();
     gl_heap_lock_all();
     gl_lock_acquire(&cycle.images_lock);
 }
@@ -515,6 +520,7 @@ void gl_collect_after_fork_child(void)
     gl_heap_after_fork_child();
     gl_weak_after_fork_child();
     gl_finalize_after_fork_child();
+    gl_table_locks_after_fork_child();
     gl_garbage_after_fork_child();
     gl_roots_after_fork_child();
     gl_layout_after_fork_child();

@@ -22,6 +22,7 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, refcount_suite());
     srunner_add_suite(runner, roots_suite());
     srunner_add_suite(runner, limits_suite());
+    srunner_add_suite(runner, lru_suite());
     srunner_add_suite(runner, stats_suite());
     srunner_add_suite(runner, callbacks_suite());
     srunner_add_suite(runner, errors_suite());

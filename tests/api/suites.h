@@ -14,6 +14,7 @@ Suite *pacing_suite(void);
 Suite *refcount_suite(void);
 Suite *roots_suite(void);
 Suite *limits_suite(void);
+Suite *lru_suite(void);
 Suite *stats_suite(void);
 Suite *callbacks_suite(void);
 Suite *errors_suite(void);
