@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "collect/control.h"
+#include "collect/ephemeron.h"
 #include "collect/finalize.h"
 #include "collect/flip.h"
 #include "collect/garbage.h"
@@ -166,6 +167,7 @@ static void let_go(pause_context *c)
     gl_weak_clear();
     gl_weak_slots_show();
     gl_finalize_hold(cycle.marker, &c->report->finalize);
+    gl_weak_clear_late();
     gl_weak_end_clearing();
 }
 
@@ -214,7 +216,10 @@ static void pause(const gl_stopped_thread *self, void *context)
         gl_linear_mark_from_malloc(m);
     }
     gl_mark_drain(m);
+    gl_ephemerons_begin();
+    gl_ephemerons_mark(m);
     hold_lost(c);
+    gl_ephemerons_mark(m);
     r->mark_ns = lap(c);
 
     let_go(c);

@@ -22,8 +22,26 @@ gl_lock *gl_table_lock_of(const void *map)
     return &locks[((uint64_t)(uintptr_t)map * GOLDEN) >> (64 - LOCK_SHIFT)].lock;
 }
 
+/* Written with the lock of weak.h. */
+static bool are_all_held;
+
+void gl_table_lock_unless_collecting(const void *map)
+{
+    if (!are_all_held) {
+        gl_lock_acquire(gl_table_lock_of(map));
+    }
+}
+
+void gl_table_unlock_unless_collecting(const void *map)
+{
+    if (!are_all_held) {
+        gl_lock_release(gl_table_lock_of(map));
+    }
+}
+
 void gl_table_locks_acquire(void)
 {
+    are_all_held = true;
     for (int i = 0; i < N_LOCKS; i++) {
         gl_lock_acquire(&locks[i].lock);
     }
@@ -31,6 +49,7 @@ void gl_table_locks_acquire(void)
 
 void gl_table_locks_release(void)
 {
+    are_all_held = false;
     for (int i = 0; i < N_LOCKS; i++) {
         gl_lock_release(&locks[i].lock);
     }
@@ -38,6 +57,7 @@ void gl_table_locks_release(void)
 
 void gl_table_locks_after_fork_child(void)
 {
+    are_all_held = false;
     for (int i = 0; i < N_LOCKS; i++) {
         gl_lock_reset(&locks[i].lock);
     }

@@ -13,6 +13,11 @@
 
 gl_lock *gl_table_lock_of(const void *map);
 
+/* For what may be called by a collection, which has them all: the caller has the lock of collect/weak.h, which the
+ * collection takes before these. */
+void gl_table_lock_unless_collecting(const void *map);
+void gl_table_unlock_unless_collecting(const void *map);
+
 void gl_table_locks_acquire(void);
 void gl_table_locks_release(void);
 void gl_table_locks_after_fork_child(void);

@@ -219,6 +219,7 @@ static void *look_up(gc_lru *c, uint32_t hash, const void *key)
 
 void *gc_lru_get(gc_lru *cache, const void *key)
 {
+    gl_heap_wake();
     uint32_t hash = gl_keys_hash(&cache->keys, key);
     void *value = look_up(cache, hash, key);
     if (GL_LIKELY(value != NULL)) {
@@ -243,6 +244,7 @@ int gc_lru_put(gc_lru *cache, void *key, void *value)
         errno = EINVAL;
         return -1;
     }
+    gl_heap_wake();
     const entering e = {.hash = gl_keys_hash(&cache->keys, key),
                         .key = key,
                         .value = value,
@@ -263,6 +265,7 @@ static gl_table empty_locked(gc_lru *c)
 
 void gc_lru_clear(gc_lru *cache)
 {
+    gl_heap_wake();
     gl_lock *lock = gl_table_lock_of(cache);
     gl_lock_acquire(lock);
     gl_table old = empty_locked(cache);
@@ -282,6 +285,7 @@ int gc_lru_info(gc_lru *cache, gc_lru_stats *stats)
         errno = EINVAL;
         return -1;
     }
+    gl_heap_wake();
     gl_lock *lock = gl_table_lock_of(cache);
     gl_lock_acquire(lock);
     *stats = (gc_lru_stats){.size = sizeof *stats,
@@ -469,6 +473,7 @@ void gc_lru_free(gc_lru *cache)
     if (!cache) {
         return;
     }
+    gl_heap_wake();
     if (!gl_heap_find_exact((uintptr_t)cache, &object)) {
         gl_hook_misuse("gc_lru_free", cache);
         errno = EINVAL;

@@ -147,6 +147,22 @@ void gl_table_remove_locked(gl_table *t, uint32_t entry)
     }
 }
 
+void gl_table_drop_locked(gl_table *t, uint32_t entry)
+{
+    gl_debug(t->hashes[entry] != 0 && !t->reuses_holes, &t->hashes[entry]);
+    t->hashes[entry] = 0;
+    t->pairs[entry] = (gl_pair){NULL, NULL};
+    t->n_live--;
+}
+
+void gl_table_rehash_locked(gl_table *t, uint32_t entry, uint32_t hash)
+{
+    remove_slot(t, slot_of(t, entry));
+    t->hashes[entry] = hash;
+    enter_slot(t, hash, entry);
+    t->version++;
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 gl_table gl_table_like(const gl_table *table)

@@ -11,6 +11,7 @@
  * Equations, for each table:
  *   n_live = entries with a hash; n_live <= n_used <= capacity <= 2/3 of the slots
  *   each entry with a hash has just one slot
+ *   entries of a higher number came later, unless holes are reused
  *   reuses_holes: the holes below n_used are in the list `free`, and no slot names one
  *
  * Everything is in objects of the collected heap to which only the table refers, and the table is part of
@@ -76,6 +77,13 @@ static inline bool gl_table_has_room_locked(const gl_table *t)
 uint32_t gl_table_add_locked(gl_table *t, uint32_t hash, void *key, void *value);
 
 void gl_table_remove_locked(gl_table *t, uint32_t entry);
+
+/* The same without a look at the index, whose slot goes on to name the hole: for a collection. Not where
+ * holes are reused. */
+void gl_table_drop_locked(gl_table *t, uint32_t entry);
+
+/* The key of an entry has another hash now. */
+void gl_table_rehash_locked(gl_table *t, uint32_t entry, uint32_t hash);
 
 /* How many entries a table needs in which this one's fit, and then some. */
 uint32_t gl_table_wanted_locked(const gl_table *t);
