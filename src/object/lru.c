@@ -361,20 +361,26 @@ static void set_state(cache_node *node, node_state state)
     gl_lock_release(&all.lock);
 }
 
-/* False with ENOMEM. */
-static bool list_cache(gc_lru *c)
+/* False: no memory. */
+static bool try_list(gc_lru *c)
 {
     c->node = take_node();
     if (!c->node) {
-        errno = ENOMEM;
         return false;
     }
-    int error = gl_weak_slot_register(&c->node->cache, c);
-    set_state(c->node, error ? NODE_FREE : NODE_LISTED);
-    if (error) {
-        errno = error;
+    bool is_listed = gl_weak_slot_register(&c->node->cache, c) == 0;
+    set_state(c->node, is_listed ? NODE_LISTED : NODE_FREE);
+    return is_listed;
+}
+
+static bool list_cache(gc_lru *c)
+{
+    for (unsigned attempt = 0; !try_list(c); attempt++) {
+        if (!gl_hook_no_memory(sizeof *c, attempt, true)) {
+            return false;
+        }
     }
-    return error == 0;
+    return true;
 }
 
 static void delist_cache(gc_lru *c)

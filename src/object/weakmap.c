@@ -248,6 +248,16 @@ static bool attach(gc_weakmap *map)
     return map->record != 0;
 }
 
+static bool attach_persistently(gc_weakmap *map)
+{
+    for (unsigned attempt = 0; !attach(map); attempt++) {
+        if (!gl_hook_no_memory(sizeof *map, attempt, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 gc_weakmap *gc_weakmap_new(gc_weak_kind kind, const gc_hash_ops *ops)
 {
     gl_keys keys;
@@ -262,7 +272,7 @@ gc_weakmap *gc_weakmap_new(gc_weak_kind kind, const gc_hash_ops *ops)
     map->keys = keys;
     map->kind = kind;
     map->table.extra_bytes = sizeof(extra);
-    if (!choose_pairs(&map->table, kind) || !attach(map)) {
+    if (!choose_pairs(&map->table, kind) || !attach_persistently(map)) {
         gl_heap_free(map, "gc_weakmap_new");
         errno = ENOMEM;
         return NULL;
@@ -468,7 +478,7 @@ int gc_weakmap_set(gc_weakmap *map, void *key, void *value)
 {
     gl_heap_wake();
     uint32_t hash = gl_keys_hash(&map->keys, key);
-    for (;;) {
+    for (unsigned attempt = 0;;) {
         finding f = search(map, hash, key);
         switch (try_set(map, &f, key, value)) {
         case DONE:
@@ -476,7 +486,10 @@ int gc_weakmap_set(gc_weakmap *map, void *key, void *value)
         case NO_OBJECT:
             return fail(EINVAL);
         case NO_MEMORY:
-            return fail(ENOMEM);
+            if (!gl_hook_no_memory(sizeof(void *), attempt++, true)) {
+                return fail(ENOMEM);
+            }
+            break;
         case FULL:
             if (!grow(map)) {
                 return fail(ENOMEM);

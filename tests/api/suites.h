@@ -20,6 +20,7 @@ Suite *callbacks_suite(void);
 Suite *errors_suite(void);
 Suite *options_suite(void);
 Suite *start_suite(void);
+Suite *weakmap_suite(void);
 Suite *weakref_suite(void);
 Suite *finalize_suite(void);
 
