@@ -136,8 +136,7 @@ void gl_ephemeron_mark_values(void *const *values, uint32_t n)
 {
     ephemerons.n_settled += n;
     if (!ephemerons.is_tracing) {
-        uintptr_t start = (uintptr_t)values;
-        gl_mark_range(ephemerons.marker, start, start + n * sizeof *values, GL_ROOT_OBJECTS);
+        gl_mark_words(ephemerons.marker, (const uintptr_t *)values, n);
         return;
     }
     for (uint32_t i = 0; i < n; i++) {

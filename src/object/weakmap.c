@@ -130,7 +130,7 @@ static void map_goes(uint32_t number, gl_weak_record *r)
 
 /* Values on their way to the marker. */
 typedef struct batch {
-    void *values[128];
+    void *values[GL_MARK_STARTS_MAX];
     uint32_t n;
 } batch;
 
