@@ -2,6 +2,8 @@
 /* tests/api/weakmap.c - maps with weak values, and with weak keys. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -760,6 +762,46 @@ START_TEST(threads_share_one)
 }
 END_TEST
 
+enum { CONTESTED = 2000 };
+
+static void *contested[CONTESTED]; /* keys that all threads use */
+static atomic_uint n_arrived;
+
+/* Two come to each key at the same time, and set it; the others are elsewhere. */
+static void *contend(void *arg)
+{
+    player *p = arg;
+    for (unsigned i = 0; p->base < 2 * SHARED && i < (unsigned)p->n_steps; i++) {
+        atomic_fetch_add(&n_arrived, 1);
+        for (int spins = 0; atomic_load(&n_arrived) < (i + 1) * 2; spins++) {
+            if (spins > 20000) {
+                sched_yield();
+            }
+        }
+        p->n_wrong += gc_weakmap_set(p->by_key, contested[i], contested[i]) != 0;
+        const void *value = gc_weakmap_get(p->by_key, contested[i / 2]);
+        p->n_wrong += value != contested[i / 2];
+    }
+    return NULL;
+}
+
+/* None is there twice. */
+START_TEST(threads_set_the_same_keys)
+{
+    pthread_t threads[N_THREADS];
+    int n = steps(CONTESTED);
+    for (int i = 0; i < n; i++) {
+        contested[i] = gc_malloc(16);
+    }
+    start_players(threads, NULL, contend, n);
+    join_players(threads);
+    ck_assert_uint_eq(gc_weakmap_len(players[0].by_key), (size_t)n);
+    for (int i = 0; i < n; i++) {
+        ck_assert_uint_eq(gc_get_weakref_count(contested[i]), 1);
+    }
+}
+END_TEST
+
 static volatile int is_over;
 
 static void *play_on(void *arg)
@@ -883,6 +925,7 @@ Suite *weakmap_suite(void)
     TCase *threads = tcase_create("threads");
     tcase_set_timeout(threads, 60);
     tcase_add_test(threads, threads_share_one);
+    tcase_add_test(threads, threads_set_the_same_keys);
     tcase_add_test(threads, the_child_of_a_fork_goes_on);
     suite_add_tcase(suite, threads);
     TCase *memory = tcase_create("memory");

@@ -155,6 +155,84 @@ START_TEST(test_equations_hold)
 }
 END_TEST
 
+/* ---- What another thread does while keys are compared ----------------------------------------- */
+
+enum { CROWD = 40 };
+
+static struct {
+    gl_table *t;
+    gl_keys keys;
+    void (*change)(void);
+} other;
+
+static uint64_t hash_to_one(const void *key)
+{
+    (void)key;
+    return 1;
+}
+
+static int compare_and_change(const void *a, const void *b)
+{
+    void (*change)(void) = other.change;
+    other.change = NULL;
+    if (change) {
+        gl_lock_acquire(&lock);
+        change();
+        gl_lock_release(&lock);
+    }
+    return a == b;
+}
+
+/* The row closes up: what was searched for may stand before the place that the search has come to. */
+static void remove_first(void) { gl_table_remove_locked(other.t, 0); }
+
+static void remove_last(void) { gl_table_remove_locked(other.t, CROWD - 1); }
+static void drop_last(void) { gl_table_drop_locked(other.t, CROWD - 1); }
+
+static void move_all(void) { grow(other.t); }
+
+static void take_away(void)
+{
+    gl_table_release(other.t);
+}
+
+static uint32_t find_while(void (*change)(void), uintptr_t key, bool is_late)
+{
+    gl_table t = {.pair_kind = GL_KIND_SCANNED};
+    other.t = &t;
+    other.change = NULL;
+    for (uintptr_t i = 1; i <= CROWD; i++) {
+        add(&t, &other.keys, (void *)i, NULL);
+    }
+    if (is_late) { /* the first comparison finds another state */
+        gl_table_remove_locked(&t, 1);
+    }
+    other.change = change;
+    gl_lock_acquire(&lock);
+    uint32_t entry = find(&t, &other.keys, (void *)key);
+    gl_lock_release(&lock);
+    uintptr_t found = entry == GL_NO_ENTRY ? 0 : (uintptr_t)t.pairs[entry].key;
+    ck_assert(entry == GL_NO_ENTRY || t.hashes[entry]);
+    gl_table_release(&t);
+    return (uint32_t)found;
+}
+
+START_TEST(test_a_search_stands_changes)
+{
+    const gc_hash_ops ops = {sizeof ops, hash_to_one, compare_and_change};
+    ck_assert(gl_keys_init(&other.keys, &ops));
+    for (int is_late = 0; is_late < 2; is_late++) {
+        ck_assert_uint_eq(find_while(NULL, CROWD, is_late), CROWD);
+        ck_assert_uint_eq(find_while(remove_first, 3, is_late), 3);
+        ck_assert_uint_eq(find_while(remove_first, CROWD, is_late), CROWD);
+        ck_assert_uint_eq(find_while(remove_last, CROWD, is_late), 0);
+        ck_assert_uint_eq(find_while(drop_last, CROWD, is_late), 0);
+        ck_assert_uint_eq(find_while(move_all, CROWD, is_late), CROWD);
+        ck_assert_uint_eq(find_while(take_away, CROWD, is_late), 0);
+    }
+}
+END_TEST
+
 START_TEST(test_order_is_kept)
 {
     gl_keys keys;
@@ -185,6 +263,7 @@ int main(void)
     tcase_add_checked_fixture(tests, fixture_setup, NULL);
     tcase_add_test(tests, test_hashes_are_spread);
     tcase_add_test(tests, test_equations_hold);
+    tcase_add_test(tests, test_a_search_stands_changes);
     tcase_add_test(tests, test_order_is_kept);
     return fixture_run(tests);
 }
