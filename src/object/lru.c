@@ -392,52 +392,45 @@ static void delist_cache(gc_lru *c)
 
 /* ---- Giving up ------------------------------------------------------------------------------- */
 
-/* Evicts up to n entries, those unused for longest first. The lock is not held for all of them at once. */
-static uint64_t evict_some(gc_lru *c, uint64_t n)
+/* Evicts half, those unused for longest first. A cache that is empty then gives its table up, too, which the
+ * caller releases. The cache's lock is not held for all entries at once; that of the list is, so that
+ * nobody frees the cache meanwhile. */
+static uint64_t evict_half_listed(gc_lru *c, gl_table *old)
 {
     enum { AT_ONCE = 1000 };
     gl_lock *lock = gl_table_lock_of(c);
     uint64_t n_evicted = 0;
-    gl_table old = {0};
-    for (bool is_left = true; is_left && n_evicted < n;) {
-        gl_lock_acquire(lock);
-        for (int i = 0; i < AT_ONCE && n_evicted < n && c->oldest != GL_NO_ENTRY; i++) {
-            evict_locked(c, c->oldest);
-            n_evicted++;
-        }
-        is_left = c->oldest != GL_NO_ENTRY;
-        if (!is_left) {
-            old = empty_locked(c);
-        }
-        gl_lock_release(lock);
-    }
-    gl_table_release(&old);
-    return n_evicted;
-}
-
-static uint64_t half_of(gc_lru *c)
-{
-    gl_lock *lock = gl_table_lock_of(c);
     gl_lock_acquire(lock);
-    uint64_t n = (c->table.n_live + 1) / 2;
+    uint64_t n = ((uint64_t)c->table.n_live + 1) / 2;
+    while (n_evicted < n && c->oldest != GL_NO_ENTRY) {
+        evict_locked(c, c->oldest);
+        if (++n_evicted % AT_ONCE == 0) {
+            gl_lock_release(lock);
+            gl_lock_acquire(lock);
+        }
+    }
+    if (c->oldest == GL_NO_ENTRY) {
+        *old = empty_locked(c);
+    }
     gl_lock_release(lock);
-    return n;
+    return n_evicted;
 }
 
 uint64_t gl_lru_give_up_half(void)
 {
     uint64_t n_evicted = 0;
     gl_lock_acquire(&all.lock);
-    cache_node *node = all.first;
-    gl_lock_release(&all.lock);
-    for (; node; node = node->next) {
-        gl_lock_acquire(&all.lock);
+    for (cache_node *node = all.first; node; node = node->next) {
         gc_lru *c = node->state == NODE_LISTED ? node->cache : NULL;
-        gl_lock_release(&all.lock);
+        gl_table old = {0};
         if (c) {
-            n_evicted += evict_some(c, half_of(c));
+            n_evicted += evict_half_listed(c, &old);
         }
+        gl_lock_release(&all.lock); /* nodes stay */
+        gl_table_release(&old);
+        gl_lock_acquire(&all.lock);
     }
+    gl_lock_release(&all.lock);
     return n_evicted;
 }
 

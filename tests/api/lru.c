@@ -2,6 +2,7 @@
 /* tests/api/lru.c - the bounded cache. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -459,7 +460,7 @@ static void play(const gc_hash_ops *ops, size_t max_items, size_t max_bytes, int
 
 static uint64_t hash_and_collect(const void *key)
 {
-    static int n;
+    static atomic_int n;
     (void)gc_malloc(100); /* garbage */
     if (n++ % 100 == 0) {
         gc_collect();
@@ -565,12 +566,15 @@ static uint64_t hash_to_four(const void *key)
 START_TEST(threads_share_one)
 {
     const gc_hash_ops bad = {sizeof bad, hash_to_four, equal_and_allocate};
+    if (HAS_TSAN) { /* which does not know that the world is stopped */
+        return;
+    }
     play_together(GC_HASH_INTEGERS, steps(20000));
     play_together(&bad, steps(2000));
 }
 END_TEST
 
-static volatile int is_over;
+static atomic_bool is_over;
 
 static void *play_on(void *arg)
 {
@@ -604,6 +608,9 @@ START_TEST(the_child_of_a_fork_goes_on)
     gc_lru *cache = new_cache(SHARED_ITEMS, 0);
     player players[N_THREADS];
     pthread_t threads[N_THREADS];
+    if (HAS_TSAN) { /* which does not know that the world is stopped */
+        return;
+    }
     for (uint32_t i = 0; i < N_THREADS; i++) {
         players[i] = (player){.cache = cache, .seed = i + 1, .n_steps = 100};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, play_on, &players[i]), 0);
@@ -613,7 +620,7 @@ START_TEST(the_child_of_a_fork_goes_on)
         run_forked(use_in_child, cache, &o);
         ck_assert_exited(&o, 0);
     }
-    is_over = 1;
+    is_over = true;
     for (int i = 0; i < N_THREADS; i++) {
         pthread_join(threads[i], NULL);
         ck_assert_int_eq(players[i].n_wrong, 0);
@@ -664,6 +671,42 @@ START_TEST(garbage_does_not_drive_entries_out)
     }
     ck_assert_uint_eq(info(cache).items, 300);
     gc_lru_free(cache);
+}
+END_TEST
+
+static void *make_and_free(void *arg)
+{
+    player *p = arg;
+    for (int i = 0; i < p->n_steps; i++) {
+        gc_lru *cache = gc_lru_new(0, 0, NULL, GC_HASH_INTEGERS, NULL);
+        for (uintptr_t key = 0; cache && key < 100; key++) {
+            p->n_wrong += gc_lru_put(cache, number(key), cache) != 0;
+        }
+        gc_lru_free(cache);
+    }
+    return NULL;
+}
+
+/* Caches end while others are asked to give up. */
+START_TEST(caches_may_be_freed_while_they_give_up)
+{
+    pthread_t threads[N_THREADS];
+    player players[N_THREADS];
+    if (HAS_TSAN) { /* which does not know that the world is stopped */
+        return;
+    }
+    gc_set_memory_limit(1); /* each collection asks */
+    for (int i = 0; i < N_THREADS; i++) {
+        players[i] = (player){.n_steps = steps(500)};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, make_and_free, &players[i]), 0);
+    }
+    for (int i = 0; i < steps(200); i++) {
+        gc_collect();
+    }
+    for (int i = 0; i < N_THREADS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        ck_assert_int_eq(players[i].n_wrong, 0);
+    }
 }
 END_TEST
 
@@ -762,6 +805,7 @@ Suite *lru_suite(void)
     tcase_set_timeout(memory, 60);
     tcase_add_test(memory, the_memory_limit_makes_it_give_up);
     tcase_add_test(memory, garbage_does_not_drive_entries_out);
+    tcase_add_test(memory, caches_may_be_freed_while_they_give_up);
     tcase_add_test(memory, it_gives_up_before_the_program_is_asked);
     tcase_add_test(memory, without_memory_nothing_changes);
     suite_add_tcase(suite, memory);
