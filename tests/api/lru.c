@@ -679,7 +679,7 @@ static void *make_and_free(void *arg)
     player *p = arg;
     for (int i = 0; i < p->n_steps; i++) {
         gc_lru *cache = gc_lru_new(0, 0, NULL, GC_HASH_INTEGERS, NULL);
-        for (uintptr_t key = 0; cache && key < 100; key++) {
+        for (uintptr_t key = 0; cache && key < 3; key++) {
             p->n_wrong += gc_lru_put(cache, number(key), cache) != 0;
         }
         gc_lru_free(cache);
@@ -697,10 +697,10 @@ START_TEST(caches_may_be_freed_while_they_give_up)
     }
     gc_set_memory_limit(1); /* each collection asks */
     for (int i = 0; i < N_THREADS; i++) {
-        players[i] = (player){.n_steps = steps(500)};
+        players[i] = (player){.n_steps = steps(10000)};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, make_and_free, &players[i]), 0);
     }
-    for (int i = 0; i < steps(200); i++) {
+    for (int i = 0; i < steps(500); i++) {
         gc_collect();
     }
     for (int i = 0; i < N_THREADS; i++) {
