@@ -31,6 +31,7 @@
 #include "base/fmt.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "object/lru.h"
 
 enum { CALLBACKS_MAX = 64, NS_PER_US = 1000 };
 
@@ -249,6 +250,15 @@ void gl_hook_cycle_start(const gl_cycle_report *report)
     call_all(&event);
 }
 
+/* What survived is nearly all that there may be: caches give up half, and the next collection finds what
+ * only they held. Not at the start of one, for near the limit most of the heap may be garbage. */
+static void relieve(const gl_cycle_report *report)
+{
+    if (!report->is_skipped && gl_collect_is_memory_short(report->live_bytes)) {
+        gl_lru_give_up_half();
+    }
+}
+
 void gl_hook_cycle_stop(const gl_cycle_report *report)
 {
     gc_event event = {
@@ -265,5 +275,6 @@ void gl_hook_cycle_stop(const gl_cycle_report *report)
         .duration_ns = report->duration_ns,
     };
     trace(report);
+    relieve(report);
     call_all(&event);
 }

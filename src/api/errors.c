@@ -17,6 +17,7 @@
 #include "collect/finalize.h"
 #include "heap/heap.h"
 #include "heap/quarantine.h"
+#include "object/lru.h"
 #include "os/memory.h"
 #include "os/regions.h"
 
@@ -242,8 +243,15 @@ static bool collect_what_is_left(unsigned attempt)
     return attempt == 0 || report.lost.ripe_objects > 0 || report.lost.condemned_objects > 0;
 }
 
-/* First what costs nobody anything, then the program's handler, as long as it says that it helped:
- * a 0 ends the request, so it is asked no more. */
+/* Half of them each time, until there are none. */
+static bool evict_from_caches(void)
+{
+    return gl_options.mode != GL_MODE_MALLOC && gl_lru_give_up_half() > 0 &&
+           gl_collect(GC_REASON_NO_MEMORY, NULL) == GL_CYCLE_DONE;
+}
+
+/* First what costs nobody anything, then what caches hold, then the program's handler, as long as it says
+ * that it helped: a 0 ends the request, so it is asked no more. */
 bool gl_hook_no_memory(size_t bytes, unsigned attempt, bool may_finalize)
 {
     if (attempt < gl_options.lost_collections && collect_what_is_left(attempt)) {
@@ -255,5 +263,5 @@ bool gl_hook_no_memory(size_t bytes, unsigned attempt, bool may_finalize)
     if (attempt <= gl_options.lost_collections && gl_heap_release_os_memory() != 0) {
         return true;
     }
-    return attempt < OOM_ATTEMPTS_MAX && ask_handler(bytes);
+    return attempt < OOM_ATTEMPTS_MAX && (evict_from_caches() || ask_handler(bytes));
 }

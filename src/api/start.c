@@ -22,6 +22,7 @@
 #include "collect/collect.h"
 #include "collect/finalize.h"
 #include "heap/heap.h"
+#include "object/lru.h"
 #include "os/memory.h"
 #include "os/system.h"
 #include "os/threads.h"
@@ -115,6 +116,7 @@ static void after_fork_child(void)
     }
     gl_lock_reset(&gl_api_lock);
     gl_options_after_fork_child();
+    gl_lru_after_fork_child();
     if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_child();
     }

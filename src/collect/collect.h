@@ -85,6 +85,9 @@ void gl_collect_init(void);
 void gl_collect_repace(void);
 int gl_collect_set_percent(int percent);
 size_t gl_collect_set_memory_limit(size_t bytes);
+
+/* True if so many bytes in use are close to the soft limit. */
+bool gl_collect_is_memory_short(uint64_t in_use_bytes);
 void gl_collect_get_threshold(size_t threshold[3]);
 void gl_collect_set_threshold(const size_t threshold[3]);
 void gl_collect_get_count(size_t count[3]);

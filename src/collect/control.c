@@ -170,6 +170,14 @@ size_t gl_collect_set_memory_limit(size_t bytes)
     return old;
 }
 
+bool gl_collect_is_memory_short(uint64_t in_use_bytes)
+{
+    gl_lock_acquire(&control.lock);
+    bool is_short = in_use_bytes > control.pacer.limit_bytes / 8 * 7;
+    gl_lock_release(&control.lock);
+    return is_short;
+}
+
 void gl_collect_get_threshold(size_t threshold[3])
 {
     gl_lock_acquire(&control.lock);

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "collect/control.h"
+#include "collect/ephemeron.h"
 #include "collect/finalize.h"
 #include "collect/flip.h"
 #include "collect/garbage.h"
@@ -23,6 +24,7 @@
 #include "collect/mark.h"
 #include "collect/quarantine.h"
 #include "collect/roots_mark.h"
+#include "collect/table_locks.h"
 #include "collect/weak.h"
 #include "collect/weak_slot.h"
 #include "heap/arena.h"
@@ -165,6 +167,7 @@ static void let_go(pause_context *c)
     gl_weak_clear();
     gl_weak_slots_show();
     gl_finalize_hold(cycle.marker, &c->report->finalize);
+    gl_weak_clear_late();
     gl_weak_end_clearing();
 }
 
@@ -213,7 +216,10 @@ static void pause(const gl_stopped_thread *self, void *context)
         gl_linear_mark_from_malloc(m);
     }
     gl_mark_drain(m);
+    gl_ephemerons_begin();
+    gl_ephemerons_mark(m);
     hold_lost(c);
+    gl_ephemerons_mark(m);
     r->mark_ns = lap(c);
 
     let_go(c);
@@ -262,12 +268,14 @@ static bool lock_and_stop(void)
         gl_roots_lock();
         gl_garbage_lock();
         gl_weak_lock();
+        gl_table_locks_acquire();
         gl_heap_lock_all();
         if (gl_threads_stop(attempt_ns)) {
             return true;
         }
         gl_heap_unlock_inner();
         gl_heap_unlock_outer();
+        gl_table_locks_release();
         gl_weak_unlock();
         gl_garbage_unlock();
         gl_roots_unlock();
@@ -282,6 +290,7 @@ static bool lock_and_stop(void)
 static void unlock_rest(void)
 {
     gl_heap_unlock_outer();
+    gl_table_locks_release();
     gl_weak_unlock();
     gl_garbage_unlock();
     gl_roots_unlock();
@@ -493,6 +502,7 @@ void gl_collect_before_fork(void)
     gl_roots_lock();
     gl_garbage_lock();
     gl_weak_lock();
+    gl_table_locks_acquire();
     gl_heap_lock_all();
     gl_lock_acquire(&cycle.images_lock);
 }
@@ -515,6 +525,7 @@ void gl_collect_after_fork_child(void)
     gl_heap_after_fork_child();
     gl_weak_after_fork_child();
     gl_finalize_after_fork_child();
+    gl_table_locks_after_fork_child();
     gl_garbage_after_fork_child();
     gl_roots_after_fork_child();
     gl_layout_after_fork_child();

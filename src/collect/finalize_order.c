@@ -7,6 +7,7 @@
  * marker goes on, and what has finalizers there is kept and found again by the next collection.
  */
 #include "base/bits.h"
+#include "collect/ephemeron.h"
 #include "collect/finalize_internal.h"
 #include "heap/arena.h"
 #include "heap/attached.h"
@@ -181,6 +182,7 @@ void gl_finalize_hold(gl_marker *marker, gl_finalize_report *report)
         }
     }
     gl_mark_drain(marker);
+    gl_ephemerons_mark(marker);
     report->found = report->reclaimed = 0;
     for (size_t i = search.order.n; i-- > 0;) {
         report->found += enqueue_all(search.order.at[i]);

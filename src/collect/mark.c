@@ -284,6 +284,17 @@ void gl_mark_starts(gl_marker *m, const uintptr_t *starts, uint32_t n)
     gl_mark_offsets(m, n);
 }
 
+void gl_mark_words(gl_marker *m, const uintptr_t *words, uint32_t n)
+{
+    uint32_t n_found = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uintptr_t offset = words[i] - gl_heap.base;
+        m->offsets[n_found] = offset;
+        n_found += offset < gl_heap.used_bytes;
+    }
+    gl_mark_offsets(m, n_found);
+}
+
 void gl_mark_object(gl_marker *m, const gl_object *object)
 {
     gl_mark_starts(m, &object->start, 1);

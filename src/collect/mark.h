@@ -48,6 +48,9 @@ void gl_mark_object(gl_marker *marker, const gl_object *object);
 enum { GL_MARK_STARTS_MAX = 128 };
 void gl_mark_starts(gl_marker *marker, const uintptr_t *starts, uint32_t n);
 
+/* Marks what the words of a scanned object refer to, and queues it; at most GL_MARK_STARTS_MAX at once. */
+void gl_mark_words(gl_marker *marker, const uintptr_t *words, uint32_t n);
+
 /* Scans until nothing is queued. */
 void gl_mark_drain(gl_marker *marker);
 

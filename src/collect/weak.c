@@ -303,6 +303,7 @@ static void let_go_where(uintptr_t key, bool (*is_meant)(const gl_weak_class *cl
 }
 
 static bool is_no_finalizer(const gl_weak_class *class) { return !class->is_finalizer; }
+static bool is_early(const gl_weak_class *class) { return !class->is_finalizer && !class->is_late; }
 
 void gl_weak_let_go_locked(uintptr_t key)
 {
@@ -361,7 +362,13 @@ bool gl_weak_survives_locked(uintptr_t start)
 static void let_go(const gl_object *object, void *arg)
 {
     (void)arg;
-    gl_weak_let_go_locked(object->start);
+    let_go_where(object->start, is_early);
+}
+
+static void let_go_late(const gl_object *object, void *arg)
+{
+    (void)arg;
+    let_go_where(object->start, is_no_finalizer);
 }
 
 void gl_weak_begin_clearing(void)
@@ -372,6 +379,11 @@ void gl_weak_begin_clearing(void)
 void gl_weak_clear(void)
 {
     gl_attached_each_unmarked(let_go, NULL);
+}
+
+void gl_weak_clear_late(void)
+{
+    gl_attached_each_unmarked(let_go_late, NULL);
 }
 
 void gl_weak_end_clearing(void)

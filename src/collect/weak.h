@@ -27,12 +27,17 @@ typedef struct gl_weak_class {
                           stays until then (collect/finalize.h), and `goes` is called afterwards */
 
     bool is_bound;     /* to the address: goes when realloc moves the object */
+    bool is_late;      /* in a collection, goes only when finalizers have had their turn, and do not keep
+                          the object: for what must be whole as long as they may use it */
 
     /* The object goes, now. Must remove the record, or give it another key. */
     void (*goes)(uint32_t number, gl_weak_record *record);
 
     /* realloc has moved it to `to`; the key is changed by the caller. May be NULL. */
     void (*moved)(uint32_t number, gl_weak_record *record, uintptr_t to);
+
+    /* The object has been reached by the trace of collect/ephemeron.h. May be NULL. */
+    void (*reached)(gl_weak_record *record);
 } gl_weak_class;
 
 struct gl_weak_record {
@@ -92,8 +97,11 @@ void gl_weak_mark_held(gl_marker *marker);
 /* From here until _end() objects without a mark do not survive. */
 void gl_weak_begin_clearing(void);
 
-/* Lets everything but finalizers go of each object that was not reached. */
+/* Lets everything but finalizers, and what is late, go of each object that was not reached. */
 void gl_weak_clear(void);
+
+/* Lets what is late go of each that has not been reached by finalizers either. */
+void gl_weak_clear_late(void);
 void gl_weak_end_clearing(void);
 
 /* Checks the table against the heap; panics. */

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/syscall.h"
+#include "os/random.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -169,33 +170,14 @@ static bool is_range_free(uintptr_t start, size_t bytes)
     return is_page_free(start) && is_page_free(start + bytes - gl_os_page_bytes);
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014): the kernel's random bytes must not be readable from our
- * addresses, for the C library guards stacks with them. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static uint64_t random_seed(void)
-{
-    const unsigned char *bytes = (const unsigned char *)getauxval(AT_RANDOM);
-    uint64_t seed = (uint64_t)(uintptr_t)&bytes; /* the stack is at a random place, too */
-    for (int i = 0; bytes && i < 16; i++)
-        seed = (seed ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return seed;
-}
-
 static uintptr_t find_unreserved(size_t bytes)
 {
     if (bytes > BASE_END - BASE_LOWEST)
         return 0;
     size_t n_slots = (BASE_END - BASE_LOWEST - bytes) / GIB + 1;
-    uint64_t state = random_seed();
+    uint64_t state = gl_random_seed();
     for (int i = 0; i < CANDIDATES; i++) {
-        uintptr_t base = gl_round_up(BASE_LOWEST, GIB) + next_random(&state) % n_slots * GIB;
+        uintptr_t base = gl_round_up(BASE_LOWEST, GIB) + gl_random_next(&state) % n_slots * GIB;
         if (base + bytes <= BASE_END && is_range_free(base, bytes))
             return base;
     }

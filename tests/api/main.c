@@ -22,12 +22,14 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, refcount_suite());
     srunner_add_suite(runner, roots_suite());
     srunner_add_suite(runner, limits_suite());
+    srunner_add_suite(runner, lru_suite());
     srunner_add_suite(runner, stats_suite());
     srunner_add_suite(runner, callbacks_suite());
     srunner_add_suite(runner, errors_suite());
     srunner_add_suite(runner, options_suite());
     srunner_add_suite(runner, start_suite());
     srunner_add_suite(runner, weakref_suite());
+    srunner_add_suite(runner, weakmap_suite());
     srunner_add_suite(runner, finalize_suite());
     srunner_run_all(runner, CK_ENV);
     int n_failed = srunner_ntests_failed(runner);

@@ -14,11 +14,13 @@ Suite *pacing_suite(void);
 Suite *refcount_suite(void);
 Suite *roots_suite(void);
 Suite *limits_suite(void);
+Suite *lru_suite(void);
 Suite *stats_suite(void);
 Suite *callbacks_suite(void);
 Suite *errors_suite(void);
 Suite *options_suite(void);
 Suite *start_suite(void);
+Suite *weakmap_suite(void);
 Suite *weakref_suite(void);
 Suite *finalize_suite(void);
 
