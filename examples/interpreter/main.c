@@ -166,8 +166,11 @@ int main(int argc, char **argv)
         }
         status = status ? status : run(argv[i]);
     }
-    if (fflush(NULL) != 0 || ferror(stdout) || has_lost_text) {
-        status = usage_error("could not be written", has_lost_text ? "a file" : "standard output");
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        status = usage_error("could not be written", "standard output");
+    }
+    if (fflush(NULL) != 0 || has_lost_text) {
+        status = usage_error("could not be written", "a file");
     }
     return status;
 }
