@@ -151,18 +151,16 @@ static char *next_line(struct mesh *mesh, char *line, size_t size)
     die("%s ends after line %zu, before it is complete", mesh->path, mesh->line_number);
 }
 
-/* A whole number at *text, which moves on; dies if there is none, or if it exceeds `max`. */
-static size_t read_index(const struct mesh *mesh, const char **text, size_t max, const char *what)
+/* A whole number at *text, which moves on; 0 if there is none, or if it exceeds `max`. */
+static int read_index(const char **text, size_t max, size_t *value)
 {
     const char *start = *text + strspn(*text, " \t");
     char *end;
     errno = 0;
-    unsigned long long value = strtoull(start, &end, 10);
-    if (end == start || *start == '-' || errno != 0 || value > max) {
-        bad_line(mesh, what);
-    }
+    unsigned long long number = strtoull(start, &end, 10);
+    *value = (size_t)number;
     *text = end;
-    return (size_t)value;
+    return end != start && *start != '-' && errno == 0 && number <= max;
 }
 
 static void read_header(struct mesh *mesh)
@@ -177,33 +175,41 @@ static void read_header(struct mesh *mesh)
     if (text[strspn(text, " \t")] == '\0') { /* the numbers may stand on the same line */
         text = next_line(mesh, line, sizeof line);
     }
-    mesh->n_vertices = read_index(mesh, &text, UINT32_MAX, "the number of vertices is wrong");
-    mesh->n_faces = read_index(mesh, &text, UINT32_MAX, "the number of faces is wrong");
+    if (!read_index(&text, UINT32_MAX, &mesh->n_vertices) ||
+        !read_index(&text, UINT32_MAX, &mesh->n_faces)) {
+        bad_line(mesh, "the numbers of vertices and faces should be here");
+    }
 }
 
-static struct vertex parse_vertex(const struct mesh *mesh, const char *text)
+static struct vertex parse_vertex(const struct mesh *mesh, size_t number, const char *text)
 {
     struct vertex vertex;
+    const char *rest = text;
     for (int axis = 0; axis < 3; axis++) {
         char *end;
-        vertex.at[axis] = strtof(text, &end);
-        if (end == text || !isfinite(vertex.at[axis])) {
-            bad_line(mesh, "is not a vertex: three numbers are");
+        vertex.at[axis] = strtof(rest, &end);
+        if (end == rest || !isfinite(vertex.at[axis])) {
+            die("%s, vertex %zu: \"%s\" is not three numbers", mesh->path, number, text);
         }
-        text = end;
+        rest = end;
     }
     return vertex;
 }
 
-static struct face parse_face(const struct mesh *mesh, const char *text)
+static struct face parse_face(const struct mesh *mesh, size_t number, const char *text)
 {
     struct face face;
-    if (read_index(mesh, &text, UINT32_MAX, "is not a face") != 3) {
-        bad_line(mesh, "is not a triangle: only faces with three corners can be read");
+    const char *rest = text;
+    size_t n_corners;
+    if (!read_index(&rest, 3, &n_corners) || n_corners != 3) {
+        die("%s, face %zu: \"%s\" is not a triangle", mesh->path, number, text);
     }
     for (int corner = 0; corner < 3; corner++) {
-        face.vertices[corner] = (uint32_t)read_index(
-            mesh, &text, mesh->n_vertices ? mesh->n_vertices - 1 : 0, "names no vertex");
+        size_t vertex;
+        if (!read_index(&rest, UINT32_MAX, &vertex) || vertex >= mesh->n_vertices) {
+            die("%s, face %zu: \"%s\" names no vertex", mesh->path, number, text);
+        }
+        face.vertices[corner] = (uint32_t)vertex;
     }
     return face;
 }
@@ -275,13 +281,13 @@ static void make_vertices_and_faces(struct mesh *mesh)
     mesh->faces = new_table(mesh->n_faces);
     for (size_t i = 0; i < mesh->n_vertices; i++) {
         struct vertex *vertex = checked(gc_malloc_atomic(sizeof *vertex));
-        *vertex = parse_vertex(mesh, mesh->lines.entries[i]);
+        *vertex = parse_vertex(mesh, i, mesh->lines.entries[i]);
         mesh->vertices.entries[i] = vertex;
         widen(&mesh->summary, vertex);
     }
     for (size_t i = 0; i < mesh->n_faces; i++) {
         struct face *face = checked(gc_malloc_atomic(sizeof *face));
-        *face = parse_face(mesh, mesh->lines.entries[mesh->n_vertices + i]);
+        *face = parse_face(mesh, i, mesh->lines.entries[mesh->n_vertices + i]);
         mesh->faces.entries[i] = face;
     }
 }
@@ -394,13 +400,13 @@ static void run_stream(struct mesh *mesh)
     struct vertex *vertices =
         checked(gc_malloc_atomic((mesh->n_vertices ? mesh->n_vertices : 1) * sizeof *vertices));
     for (size_t i = 0; i < mesh->n_vertices; i++) {
-        vertices[i] = parse_vertex(mesh, next_line(mesh, line, sizeof line));
+        vertices[i] = parse_vertex(mesh, i, next_line(mesh, line, sizeof line));
         widen(&mesh->summary, &vertices[i]);
     }
     for (size_t i = 0; i < mesh->n_faces; i++) {
         char *text = checked(gc_strdup(next_line(mesh, line, sizeof line)));
         struct face *face = checked(gc_malloc_atomic(sizeof *face));
-        *face = parse_face(mesh, text);
+        *face = parse_face(mesh, i, text);
         struct triangle *triangle =
             new_triangle(&vertices[face->vertices[0]], &vertices[face->vertices[1]],
                          &vertices[face->vertices[2]]);

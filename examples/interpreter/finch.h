@@ -47,9 +47,9 @@ enum type {
 struct value {
     enum type type;
     union {
-        int is_true;
+        struct object *object; /* first: a value that is initialised without one has no old pointer here */
+        intptr_t is_true;
         double number;
-        struct object *object;
         struct string *string;
         struct map *map;
         struct closure *closure;

@@ -15,7 +15,7 @@ static struct {
     const char *text;      /* behind the present token */
     int line;              /* there */
     int token;             /* the present one */
-    int token_line;
+    int token_line, last_line; /* of it, and of the one before */
     int is_first_on_line;
     struct value value;    /* of a number, string or name */
     int n_loops;           /* around the present place, in this function */
@@ -123,6 +123,7 @@ static void advance(void)
 {
     at.is_first_on_line = 0;
     skip_space();
+    at.last_line = at.token_line;
     current_line = at.token_line = at.line;
     if (*at.text == '\0') {
         at.token = TOKEN_END;
@@ -177,7 +178,7 @@ static struct node *new_node(enum kind kind, struct node *first, struct node *se
 {
     struct node *node = scanned_memory(sizeof *node);
     node->kind = kind;
-    node->line = at.token_line;
+    node->line = at.last_line;
     node->first = first;
     node->second = second;
     return node;
@@ -462,7 +463,9 @@ static struct node *parse_other(void)
     if (left->kind != NODE_NAME && left->kind != NODE_INDEX) {
         fail("only a variable or an entry can be set");
     }
-    return new_node(NODE_SET, left, parse_expression());
+    struct node *node = new_node(NODE_SET, left, parse_expression());
+    node->line = left->line;
+    return node;
 }
 
 static struct node *parse_statement(void)
