@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parent and child that refer to each other: reference counts alone never free them, gc_collect() does; and
- * with a weak reference back to the parent the counts suffice.
+ * Parent and child that refer to each other: reference counts alone never free them, gc_collect()
+ * does; and with a weak reference back to the parent the counts suffice.
  *
  *     cc cycle.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * All that holds pointers is from gc_rc_malloc(). libc's malloc(), whose memory is not scanned here, serves
- * stdout alone.
+ * All that holds pointers is from gc_rc_malloc(). libc's malloc(), whose memory is not scanned
+ * here, serves stdout alone.
  */
 #include "support.h"
 
 #include <gleaner/refcount.h>
 #include <gleaner/weakref.h>
 
-static const char help[] =
-    "usage: cycle [PAIRS]\n"
-    "Makes PAIRS pairs (default 1000) of parent and child that refer to each other, drops them, and\n"
-    "shows who frees them.\n";
+static const char help[] = "usage: cycle [PAIRS]\n"
+                           "Makes PAIRS pairs (default 1000) of parent and child that refer to "
+                           "each other, drops them, and\n"
+                           "shows who frees them.\n";
 
 enum { MAX_PAIRS = 100000, STRAY = 20 };
 
-/* A counted object. It owns one count of each object that it refers to, but for the weak reference. */
+/* A counted object. It owns one count of each object that it refers to, but for the
+ * weak reference. */
 struct person {
     size_t number;
     struct person *child;

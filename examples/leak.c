@@ -4,17 +4,18 @@
  *
  * A server puts each session on a global list and forgets to take it off. The list leads to the
  * sessions, so they are not garbage: gc_collect() rightly keeps them, and the debug flags that show
- * what is unreachable (GC_DEBUG_SAVEALL, gc_get_garbage) show nothing of them. What gives such a leak away
- * is growth: do the same work in rounds, collect after each, and look at how many objects live. A count that
- * rises by the same number in each round is a leak, and the number says what leaks: so many per request.
+ * what is unreachable (GC_DEBUG_SAVEALL, gc_get_garbage) show nothing of them. What gives such a
+ * leak away is growth: do the same work in rounds, collect after each, and look at how many objects
+ * live. A count that rises by the same number in each round is a leak, and the number says what
+ * leaks: so many per request.
  *
- * The cures: a list that refers weakly (it sees who is there, and keeps nobody there), and a list of bounded
- * length.
+ * The cures: a list that refers weakly (it sees who is there, and keeps nobody there), and a list
+ * of bounded length.
  *
  *     cc leak.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * The lists are static variables, which are roots; all that they lead to is from gc_malloc(). libc's
- * malloc(), whose memory is not scanned here, serves stdout alone.
+ * The lists are static variables, which are roots; all that they lead to is from gc_malloc().
+ * libc's malloc(), whose memory is not scanned here, serves stdout alone.
  */
 #include "support.h"
 
@@ -25,10 +26,10 @@
 
 enum { ROUNDS = 6, SESSION_BYTES = 200, BOUND = 100 };
 
-static const char help[] =
-    "usage: leak [REQUESTS]\n"
-    "Serves six rounds of REQUESTS requests (default 5000) with three kinds of session list, and shows\n"
-    "how many objects live after each round.\n";
+static const char help[] = "usage: leak [REQUESTS]\n"
+                           "Serves six rounds of REQUESTS requests (default 5000) with three kinds "
+                           "of session list, and shows\n"
+                           "how many objects live after each round.\n";
 
 struct session {
     size_t number;
@@ -44,7 +45,7 @@ static struct session *open_session(size_t number)
     return session;
 }
 
-/* ---- The leak: whoever was ever on the list stays on it ---------------------------------------- */
+/* ---- The leak: whoever was ever on the list stays on it ------------------------------------- */
 
 struct entry {
     struct entry *next;
@@ -61,7 +62,7 @@ static void remember_for_ever(struct session *session)
     all_sessions = entry;
 }
 
-/* ---- The first cure: weak references, and entries that go when they are empty -------------------- */
+/* ---- The first cure: weak references, and entries that go when they are empty --------------- */
 
 struct weak_entry {
     struct weak_entry *next;
@@ -92,7 +93,7 @@ static size_t drop_empty_entries(void)
     return n_present;
 }
 
-/* ---- The second cure: the last BOUND sessions, and no more --------------------------------------- */
+/* ---- The second cure: the last BOUND sessions, and no more ---------------------------------- */
 
 static struct session *last_sessions[BOUND];
 
@@ -101,7 +102,7 @@ static void remember_the_last(struct session *session)
     last_sessions[session->number % BOUND] = session;
 }
 
-/* ---- Measuring ----------------------------------------------------------------------------------- */
+/* ---- Measuring ------------------------------------------------------------------------------ */
 
 static void serve_round(void (*remember)(struct session *), size_t round, size_t n_requests)
 {
@@ -138,8 +139,8 @@ static void run(const char *name, void (*remember)(struct session *), size_t n_r
     }
 }
 
-/* The growth of every round from the second on is about `expected`. A few objects more or less are the
- * collector's due: it may take a stray word for a pointer. */
+/* The growth of every round from the second on is about `expected`. A few objects more or less are
+ * the collector's due: it may take a stray word for a pointer. */
 static void expect_growth(const char *name, const long long growth[ROUNDS], long long expected,
                           long long n_requests)
 {
@@ -151,7 +152,8 @@ static void expect_growth(const char *name, const long long growth[ROUNDS], long
     }
 }
 
-/* Unreachable objects, kept for inspection instead of reclaimed: the leaked ones are not among them. */
+/* Unreachable objects, kept for inspection instead of reclaimed: the leaked ones are not among
+ * them. */
 static size_t count_garbage(void)
 {
     gc_set_debug(GC_DEBUG_SAVEALL);
@@ -170,9 +172,10 @@ int main(int argc, char **argv)
     run("A global list, never emptied:", remember_for_ever, (size_t)n_requests, leaking);
     expect_growth("the leak", leaking, 3 * n_requests, n_requests);
     size_t n_garbage = count_garbage();
-    printf("  In each round three objects more for each of %lld requests: session, data, list entry.\n"
-           "  Among what is unreachable (gc_get_garbage): %zu objects.\n",
-           n_requests, n_garbage);
+    printf(
+        "  In each round three objects more for each of %lld requests: session, data, list entry.\n"
+        "  Among what is unreachable (gc_get_garbage): %zu objects.\n",
+        n_requests, n_garbage);
     expect(n_garbage < 50, "the leaked objects are not unreachable");
     gc_del(all_sessions); /* the end of this leak: what it held goes with the next collection */
 

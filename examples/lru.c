@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded cache around an expensive function: Python's functools.lru_cache, with a bound in bytes, too, and
- * a cache that gives way when memory becomes scarce.
+ * A bounded cache around an expensive function: Python's functools.lru_cache, with a bound in
+ * bytes, too, and a cache that gives way when memory becomes scarce.
  *
  *     cc lru.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * libc's malloc(), whose memory is not scanned here, serves stdout alone; the cache holds keys and values in
- * the collected heap.
+ * libc's malloc(), whose memory is not scanned here, serves stdout alone; the cache holds keys and
+ * values in the collected heap.
  */
 #include "support.h"
 
@@ -14,14 +14,15 @@
 
 #include <string.h>
 
-static const char help[] =
-    "usage: lru [CALLS]\n"
-    "Calls an expensive function CALLS times (default 20000) through a cache of 4 MB, then takes the\n"
-    "memory away from the cache.\n";
+static const char help[] = "usage: lru [CALLS]\n"
+                           "Calls an expensive function CALLS times (default 20000) through a "
+                           "cache of 4 MB, then takes the\n"
+                           "memory away from the cache.\n";
 
 enum { N_KEYS = 4000, CACHE_BYTES = 4000000, RESULT_BYTES = 2048 };
 
-/* The lengths of the walks 3n + 1 that begin at a number and those after it: of no use, but slow. */
+/* The lengths of the walks 3n + 1 that begin at a number and those after it: of no use,
+ * but slow. */
 struct result {
     uint64_t number;
     uint16_t lengths[RESULT_BYTES / 2 - 4];
@@ -38,8 +39,8 @@ static uint16_t walk_length(uint64_t n)
     return (uint16_t)length;
 }
 
-/* The expensive function, as the cache calls it for a key that is missing. Keys are numbers in the place of
- * pointers (GC_HASH_INTEGERS). A result holds no pointers. */
+/* The expensive function, as the cache calls it for a key that is missing. Keys are numbers in the
+ * place of pointers (GC_HASH_INTEGERS). A result holds no pointers. */
 static void *compute(const void *key, void *arg)
 {
     struct result *result = gc_malloc_atomic(sizeof *result);
@@ -74,7 +75,8 @@ static void show(const char *when, gc_lru *cache)
     expect(s.bytes <= CACHE_BYTES, "the cache keeps to its bound");
 }
 
-/* Some numbers are asked for more often than others, as with most things. The same sequence in every run. */
+/* Some numbers are asked for more often than others, as with most things. The same sequence in
+ * every run. */
 static uintptr_t next_key(uint64_t *random)
 {
     *random = *random * 6364136223846793005u + 1442695040888963407u;
@@ -110,8 +112,9 @@ int main(int argc, char **argv)
     expect(full.hits + full.misses == n + 3 && full.misses == n_calls, "every call counts once");
     expect(full.evictions > 0 && full.hits > full.misses, "the cache is too small, and still good");
 
-    /* Memory becomes scarce: the limit is below what the cache alone takes. It gives entries up, those that
-     * were not used for longest first; they are computed again when they are asked for. */
+    /* Memory becomes scarce: the limit is below what the cache alone takes. It gives entries up,
+     * those that were not used for longest first; they are computed again when they are asked for.
+     */
     size_t limit = gc_set_memory_limit(CACHE_BYTES / 2);
     for (int i = 0; i < 3; i++) {
         gc_collect();

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A large triangle mesh, processed in phases: what it saves to let go of each phase's data when the next
- * one does not need it, and what it saves to keep only one triangle at a time.
+ * A large triangle mesh, processed in phases: what it saves to let go of each phase's data when the
+ * next one does not need it, and what it saves to keep only one triangle at a time.
  *
- * The phases: read the lines of an OFF file; make vertices and faces of them; make triangles, which have
- * their own corners, of those; measure each triangle (normal and area); sum up. After each phase the
- * data of the one before are superfluous, the vertices for instance as soon as there are triangles. Three
- * ways to do it, each in a process of its own, so that each has its own peak:
+ * The phases: read the lines of an OFF file; make vertices and faces of them; make triangles, which
+ * have their own corners, of those; measure each triangle (normal and area); sum up. After each
+ * phase the data of the one before are superfluous, the vertices for instance as soon as there are
+ * triangles. Three ways to do it, each in a process of its own, so that each has its own peak:
  *
  *     keep      nothing is released: all is referenced to the end
  *     phases    gc_del() and gc_collect() between the phases
@@ -29,12 +29,14 @@
 enum { STANDARD_TRIANGLES = 2000000, MAX_TRIANGLES = 50000000, BATCH = 1000 };
 
 static const char help[] =
-    "usage: mesh [TRIANGLES]                      make a mesh, process it in all three ways, compare\n"
+    "usage: mesh [TRIANGLES]                      make a mesh, process it in all three ways, "
+    "compare\n"
     "       mesh --make TRIANGLES FILE            write a mesh of at least so many triangles\n"
     "       mesh --mode keep|phases|stream FILE   process an OFF file in one way\n"
     "TRIANGLES: 2 to 50000000, default 2000000.\n";
 
-/* No pointers in any of these: they come from gc_malloc_atomic(), and the collector never reads them. */
+/* No pointers in any of these: they come from gc_malloc_atomic(), and the collector never reads
+ * them. */
 struct vertex {
     float at[3];
 };
@@ -65,8 +67,8 @@ struct summary {
     size_t n_triangles;
 };
 
-/* All data of a run. The phases hand them on here, and not from function to function, so that gc_del() of a
- * member takes the last reference away. */
+/* All data of a run. The phases hand them on here, and not from function to function, so that
+ * gc_del() of a member takes the last reference away. */
 struct mesh {
     FILE *file;
     const char *path;
@@ -81,7 +83,7 @@ static struct table new_table(size_t n)
     return (struct table){checked(gc_calloc(n ? n : 1, sizeof(void *))), n};
 }
 
-/* ---- Writing a mesh: a torus, two triangles to a cell of a grid ----------------------------------- */
+/* ---- Writing a mesh: a torus, two triangles to a cell of a grid ----------------------------- */
 
 static void write_vertices(FILE *file, size_t rings, size_t sides)
 {
@@ -125,7 +127,7 @@ static void make_mesh(const char *path, size_t n_triangles)
     }
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------------------------------- */
 
 _Noreturn static void bad_line(const struct mesh *mesh, const char *what)
 {
@@ -214,7 +216,7 @@ static struct face parse_face(const struct mesh *mesh, size_t number, const char
     return face;
 }
 
-/* ---- What is computed, one thing at a time ---------------------------------------------------------- */
+/* ---- What is computed, one thing at a time -------------------------------------------------- */
 
 static void widen(struct summary *summary, const struct vertex *vertex)
 {
@@ -264,7 +266,7 @@ static struct triangle *new_triangle(const struct vertex *a, const struct vertex
     return triangle;
 }
 
-/* ---- The phases -------------------------------------------------------------------------------------- */
+/* ---- The phases ----------------------------------------------------------------------------- */
 
 static void read_lines(struct mesh *mesh)
 {
@@ -314,8 +316,8 @@ static void measure_triangles(struct mesh *mesh)
     }
 }
 
-/* What a phase leaves superfluous. gc_del() empties the variable, as Python's `del` does; the table and all
- * that only it leads to are unreachable then. */
+/* What a phase leaves superfluous. gc_del() empties the variable, as Python's `del` does; the table
+ * and all that only it leads to are unreachable then. */
 static void release_lines(struct mesh *mesh)
 {
     gc_del(mesh->lines.entries);
@@ -356,9 +358,10 @@ static const struct phase phases[] = {
     {"end", release_nothing, release_measures},
 };
 
-/* ---- One run ------------------------------------------------------------------------------------------ */
+/* ---- One run -------------------------------------------------------------------------------- */
 
-/* What a run tells the process that compares; the heap is the most that blocks with objects took. */
+/* What a run tells the process that compares; the heap is the most that blocks with
+ * objects took. */
 struct outcome {
     struct summary summary;
     uint64_t peak_heap_bytes, peak_resident_bytes;
@@ -388,8 +391,7 @@ static void run_phases(struct mesh *mesh, int is_releasing, uint64_t *peak)
             phases[i].release(mesh);
             gc_collect();
         }
-        printf("  after %-18s %8.1f MB live\n", phases[i].name,
-               megabytes(stats_now().live_bytes));
+        printf("  after %-18s %8.1f MB live\n", phases[i].name, megabytes(stats_now().live_bytes));
     }
 }
 
@@ -454,17 +456,18 @@ static struct outcome process(const char *mode, const char *path)
 static void print_summary(const struct outcome *o)
 {
     const struct summary *s = &o->summary;
-    printf("  %zu triangles, area %.6f, volume %.6f, from (%g %g %g) to (%g %g %g)\n", s->n_triangles,
-           s->area, s->volume, (double)s->low[0], (double)s->low[1], (double)s->low[2],
-           (double)s->high[0], (double)s->high[1], (double)s->high[2]);
+    printf("  %zu triangles, area %.6f, volume %.6f, from (%g %g %g) to (%g %g %g)\n",
+           s->n_triangles, s->area, s->volume, (double)s->low[0], (double)s->low[1],
+           (double)s->low[2], (double)s->high[0], (double)s->high[1], (double)s->high[2]);
     printf("  peak: heap %.1f MB, resident %.1f MB; %llu collections\n",
            megabytes(o->peak_heap_bytes), megabytes(o->peak_resident_bytes),
            (unsigned long long)o->n_collections);
 }
 
-/* ---- All three ----------------------------------------------------------------------------------------- */
+/* ---- All three ------------------------------------------------------------------------------ */
 
-/* Processes the file in a child, whose peak is its own, and returns what it tells through a pipe. */
+/* Processes the file in a child, whose peak is its own, and returns what it tells
+ * through a pipe. */
 static struct outcome process_in_child(const char *mode, const char *path)
 {
     struct outcome outcome;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Things that are not memory of the collector's - an open file, mapped memory, a block from libc's malloc() - and
- * who gives them back: GC_WITH where the block ends, and a finalizer where that was forgotten, at the
- * next collection or at the end of the process. Each is given back exactly once.
+ * Things that are not memory of the collector's - an open file, mapped memory, a block from libc's
+ * malloc() - and who gives them back: GC_WITH where the block ends, and a finalizer where that was
+ * forgotten, at the next collection or at the end of the process. Each is given back exactly once.
  *
  *     cc resource.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * Blocks from libc's malloc() are not scanned here. That does no harm, for nothing in them points to collected
- * objects: the collected handle points to the block, and not the other way round.
+ * Blocks from libc's malloc() are not scanned here. That does no harm, for nothing in them points
+ * to collected objects: the collected handle points to the block, and not the other way round.
  */
 #include "support.h"
 
@@ -21,9 +21,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char help[] = "usage: resource [FORGOTTEN]\n"
-                           "Opens files and maps memory, forgets to close FORGOTTEN (default 50) of them,\n"
-                           "and shows that all are given back, each once.\n";
+static const char help[] =
+    "usage: resource [FORGOTTEN]\n"
+    "Opens files and maps memory, forgets to close FORGOTTEN (default 50) of them,\n"
+    "and shows that all are given back, each once.\n";
 
 enum { MAPPED_BYTES = 1 << 20, KINDS = 3, MAX_FORGOTTEN = 400 };
 
@@ -39,7 +40,7 @@ static char how_now = 'f';
 /* A collected handle to something foreign. */
 struct resource {
     size_t number;
-    FILE *file;      /* one of these three */
+    FILE *file; /* one of these three */
     void *mapped;
     char *block;
     gc_finalizer *finalizer;
@@ -74,8 +75,8 @@ static struct resource *open_resource(size_t number)
     if (number % KINDS == 0) {
         resource->file = fopen("/dev/null", "w");
     } else if (number % KINDS == 1) {
-        void *mapped = mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+        void *mapped =
+            mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         resource->mapped = mapped == MAP_FAILED ? NULL : mapped;
     } else {
         resource->block = malloc(1000);
@@ -98,8 +99,10 @@ static void close_resource(struct resource *resource)
 /* Returns from the middle of two blocks: both are closed all the same, the inner one first. */
 static int use_in_scope(size_t number)
 {
-    GC_WITH (struct resource *, outer, open_resource(number), close_resource) {
-        GC_WITH (struct resource *, inner, open_resource(number + 1), close_resource) {
+    GC_WITH(struct resource *, outer, open_resource(number), close_resource)
+    {
+        GC_WITH(struct resource *, inner, open_resource(number + 1), close_resource)
+        {
             return outer->number < inner->number;
         }
     }
@@ -114,10 +117,12 @@ __attribute__((noinline)) static void forget(size_t from, size_t to)
     }
 }
 
-/* Held until the process ends. Volatile, or the compiler sees that nobody reads it and leaves it out. */
+/* Held until the process ends. Volatile, or the compiler sees that nobody reads it and leaves it
+ * out. */
 static struct resource *volatile held[MAX_FORGOTTEN];
 
-/* The process that is watched: 2 in scopes, `n` forgotten before a collection, `n` held to the end. */
+/* The process that is watched: 2 in scopes, `n` forgotten before a collection, `n` held
+ * to the end. */
 _Noreturn static void work(size_t n)
 {
     if (use_in_scope(0) != 1) {

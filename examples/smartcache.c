@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cache of heavy objects that keeps none of them alive: Python's WeakValueDictionary, as a SmartCache.
+ * A cache of heavy objects that keeps none of them alive: Python's WeakValueDictionary, as a
+ * SmartCache.
  *
- * As long as somebody uses an object, everybody who asks for it gets the same one; when the last user has let
- * go, it is garbage like any other, and the cache forgets it. No size has to be chosen, and nothing has to be
- * invalidated by hand.
+ * As long as somebody uses an object, everybody who asks for it gets the same one; when the last
+ * user has let go, it is garbage like any other, and the cache forgets it. No size has to be
+ * chosen, and nothing has to be invalidated by hand.
  *
  *     cc smartcache.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * libc's malloc(), whose memory is not scanned here, serves stdout alone; keys, values and the map are in the
- * collected heap.
+ * libc's malloc(), whose memory is not scanned here, serves stdout alone; keys, values and the map
+ * are in the collected heap.
  */
 #include "support.h"
 
@@ -17,10 +18,10 @@
 
 #include <string.h>
 
-static const char help[] =
-    "usage: smartcache [IMAGES]\n"
-    "Asks a weak cache for IMAGES images (default 200) of 256 KiB each, several times, and shows hits,\n"
-    "misses, and what is in memory.\n";
+static const char help[] = "usage: smartcache [IMAGES]\n"
+                           "Asks a weak cache for IMAGES images (default 200) of 256 KiB each, "
+                           "several times, and shows hits,\n"
+                           "misses, and what is in memory.\n";
 
 enum { IMAGE_BYTES = 256 << 10, WINDOW = 10 };
 
@@ -44,8 +45,8 @@ static struct image *load_image(const char *name)
     return image;
 }
 
-/* The map keeps its keys alive, so the key is a copy of its own: if it were a part of the image, the image
- * would never go. */
+/* The map keeps its keys alive, so the key is a copy of its own: if it were a part of the image,
+ * the image would never go. */
 static struct image *get_image(struct smart_cache *cache, const char *name)
 {
     struct image *image = gc_weakmap_get(cache->images, name);
@@ -73,8 +74,8 @@ static const char *name_of(char name[32], size_t number)
     return name;
 }
 
-/* Everybody wants the same images, and holds them: each is loaded once. The function is not inlined, so
- * that none of its variables is still on the stack when it is over. */
+/* Everybody wants the same images, and holds them: each is loaded once. The function is not
+ * inlined, so that none of its variables is still on the stack when it is over. */
 __attribute__((noinline)) static void hold_all(struct smart_cache *cache, size_t n_images)
 {
     char name[32];
@@ -93,8 +94,9 @@ __attribute__((noinline)) static void hold_all(struct smart_cache *cache, size_t
     gc_del(held); /* the last user goes */
 }
 
-/* A viewer that looks at one image after the other and holds the last ten: memory stays near what it holds,
- * however many it has seen. An image that nobody holds is still found until the next collection. */
+/* A viewer that looks at one image after the other and holds the last ten: memory stays near what
+ * it holds, however many it has seen. An image that nobody holds is still found until the next
+ * collection. */
 static void browse(struct smart_cache *cache, size_t n_images)
 {
     struct image *window[WINDOW];

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Building a long string out of many pieces: why `s = s + piece` is quadratic, and two ways that are
- * not. Nothing is freed by hand; bytes copied are counted, not timed.
+ * Building a long string out of many pieces: why `s = s + piece` is quadratic, and two ways that
+ * are not. Nothing is freed by hand; bytes copied are counted, not timed.
  *
  *     cc strings.c support.c $(pkg-config --cflags --libs gleaner)
  *
- * Strings come from gc_malloc_atomic(): they hold no pointers, so the collector never reads them. Nothing
- * here comes from libc's malloc() but the buffer of stdout, which holds no pointer of ours.
+ * Strings come from gc_malloc_atomic(): they hold no pointers, so the collector never reads them.
+ * Nothing here comes from libc's malloc() but the buffer of stdout, which holds no pointer of ours.
  */
 #include "support.h"
 
 #include <string.h>
 
-static const char help[] =
-    "usage: strings [PIECES]\n"
-    "Builds a string of PIECES numbered pieces (default 20000) in three ways, and counts the bytes\n"
-    "that each copies.\n";
+static const char help[] = "usage: strings [PIECES]\n"
+                           "Builds a string of PIECES numbered pieces (default 20000) in three "
+                           "ways, and counts the bytes\n"
+                           "that each copies.\n";
 
 struct string {
     char *text;

@@ -34,8 +34,8 @@ uint64_t peak_resident_bytes(void);
 
 double megabytes(uint64_t bytes);
 
-/* The end of main(): flushes the output and returns the exit status, 1 if something of the output was
- * lost, for instance on a full disk. */
+/* The end of main(): flushes the output and returns the exit status, 1 if something of the output
+ * was lost, for instance on a full disk. */
 int finish(void);
 
 #endif

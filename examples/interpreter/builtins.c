@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * builtins.c - the functions that Finch brings. Each borrows its arguments and returns an owned value.
+ * builtins.c - the functions that Finch brings. Each borrows its arguments and returns an owned
+ * value.
  */
 #include "finch.h"
 
@@ -12,21 +13,21 @@ static int n_open_files;
 int has_lost_text;
 
 /* Argument `i`, which must be of that type. */
-static struct value argument(struct value *arguments, int i, enum type type)
+static struct value argument(const struct arguments *a, int i, enum type type)
 {
-    if (arguments[i].type != type) {
+    if (a->values[i].type != type) {
         fail("argument %d should be a %s, and is a %s", i + 1, type_name(type),
-             type_name(arguments[i].type));
+             type_name(a->values[i].type));
     }
-    return arguments[i];
+    return a->values[i];
 }
 
-/* ---- Text and numbers -------------------------------------------------------------------------------- */
+/* ---- Text and numbers ----------------------------------------------------------------------- */
 
-static struct value builtin_print(struct value *arguments, int n)
+static struct value builtin_print(const struct arguments *a)
 {
-    for (int i = 0; i < n; i++) {
-        const struct string *text = to_string(arguments[i]).as.string;
+    for (int i = 0; i < a->n; i++) {
+        const struct string *text = to_string(a->values[i]).as.string;
         fputs(i ? " " : "", stdout);
         fwrite(text->text, 1, text->length, stdout);
     }
@@ -34,16 +35,14 @@ static struct value builtin_print(struct value *arguments, int n)
     return nil_value();
 }
 
-static struct value builtin_str(struct value *arguments, int n)
+static struct value builtin_str(const struct arguments *a)
 {
-    (void)n;
-    return to_string(arguments[0]);
+    return to_string(a->values[0]);
 }
 
-static struct value builtin_type(struct value *arguments, int n)
+static struct value builtin_type(const struct arguments *a)
 {
-    const char *name = type_name(arguments[0].type);
-    (void)n;
+    const char *name = type_name(a->values[0].type);
     return string_value(name, strlen(name));
 }
 
@@ -61,14 +60,13 @@ static size_t join_length(const struct map *map, const struct string *between)
 }
 
 /* join(map, between): the strings of a map in one, each copied once. */
-static struct value builtin_join(struct value *arguments, int n)
+static struct value builtin_join(const struct arguments *a)
 {
-    const struct map *map = argument(arguments, 0, TYPE_MAP).as.map;
-    const struct string *between = argument(arguments, 1, TYPE_STRING).as.string;
+    const struct map *map = argument(a, 0, TYPE_MAP).as.map;
+    const struct string *between = argument(a, 1, TYPE_STRING).as.string;
     struct string *joined = new_string(join_length(map, between));
     const struct entry *entry;
     size_t position = 0, used = 0;
-    (void)n;
     while ((entry = map_next(map, &position))) {
         const struct string *part = entry->value.as.string;
         if (used) {
@@ -81,31 +79,28 @@ static struct value builtin_join(struct value *arguments, int n)
     return string_done(joined);
 }
 
-/* ---- Maps --------------------------------------------------------------------------------------------- */
+/* ---- Maps ----------------------------------------------------------------------------------- */
 
-static struct value builtin_len(struct value *arguments, int n)
+static struct value builtin_len(const struct arguments *a)
 {
-    (void)n;
-    return number_value((double)(arguments[0].type == TYPE_STRING
-                                     ? arguments[0].as.string->length
-                                     : argument(arguments, 0, TYPE_MAP).as.map->n_live));
+    return number_value((double)(a->values[0].type == TYPE_STRING
+                                     ? a->values[0].as.string->length
+                                     : argument(a, 0, TYPE_MAP).as.map->n_live));
 }
 
 /* push(map, value): a map whose keys are 0, 1, 2 ... is a list. */
-static struct value builtin_push(struct value *arguments, int n)
+static struct value builtin_push(const struct arguments *a)
 {
-    struct map *map = argument(arguments, 0, TYPE_MAP).as.map;
-    (void)n;
-    map_set(map, number_value((double)map->n_live), keep(arguments[1]));
+    struct map *map = argument(a, 0, TYPE_MAP).as.map;
+    map_set(map, number_value((double)map->n_live), keep(a->values[1]));
     return nil_value();
 }
 
-/* ---- Errors ---------------------------------------------------------------------------------------------- */
+/* ---- Errors --------------------------------------------------------------------------------- */
 
-static struct value builtin_error(struct value *arguments, int n)
+static struct value builtin_error(const struct arguments *a)
 {
-    (void)n;
-    fail("%s", to_string(arguments[0]).as.string->text);
+    fail("%s", to_string(a->values[0]).as.string->text);
 }
 
 struct attempt {
@@ -114,8 +109,8 @@ struct attempt {
 
 static void run_attempt(void *attempt)
 {
-    struct attempt *a = attempt;
-    a->value = call(a->function, NULL, 0);
+    struct attempt *it = attempt;
+    it->value = call(it->function, &(struct arguments){0});
 }
 
 static struct value key(const char *text)
@@ -124,47 +119,43 @@ static struct value key(const char *text)
 }
 
 /* try(function): {ok: true, value: ...} or {ok: false, error: "line 3: ..."}. */
-static struct value builtin_try(struct value *arguments, int n)
+static struct value builtin_try(const struct arguments *a)
 {
-    struct attempt attempt = {arguments[0], nil_value()};
+    struct attempt attempt = {a->values[0], nil_value()};
     int is_ok = protect(run_attempt, &attempt);
     struct value map = new_map();
-    (void)n;
     map_set(map.as.map, key("ok"), bool_value(is_ok));
     map_set(map.as.map, key(is_ok ? "value" : "error"),
             is_ok ? attempt.value : string_value(error_text(), strlen(error_text())));
     return map;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------ */
+/* ---- Memory --------------------------------------------------------------------------------- */
 
 /* gc(): a full collection; how many objects it reclaimed. */
-static struct value builtin_gc(struct value *arguments, int n)
+static struct value builtin_gc(const struct arguments *a)
 {
-    (void)arguments;
-    (void)n;
+    (void)a;
     return number_value((double)gc_collect());
 }
 
 /* memory(): the bytes in objects that have not been reclaimed. */
-static struct value builtin_memory(struct value *arguments, int n)
+static struct value builtin_memory(const struct arguments *a)
 {
     gc_stats stats = {.size = sizeof stats};
-    (void)arguments;
-    (void)n;
+    (void)a;
     gc_get_stats(&stats);
     return number_value((double)stats.live_bytes);
 }
 
 /* weak(object): does not keep it alive. */
-static struct value builtin_weak(struct value *arguments, int n)
+static struct value builtin_weak(const struct arguments *a)
 {
-    (void)n;
-    if (arguments[0].type < TYPE_STRING || arguments[0].type == TYPE_BUILTIN) {
-        fail("there is no weak reference to a %s", type_name(arguments[0].type));
+    if (a->values[0].type < TYPE_STRING || a->values[0].type == TYPE_BUILTIN) {
+        fail("there is no weak reference to a %s", type_name(a->values[0].type));
     }
     struct weak *weak = new_object(sizeof *weak, TYPE_WEAK);
-    weak->reference = gc_weakref_new(arguments[0].as.object, NULL, NULL);
+    weak->reference = gc_weakref_new(a->values[0].as.object, NULL, NULL);
     if (!weak->reference) {
         fail("out of memory");
     }
@@ -172,14 +163,13 @@ static struct value builtin_weak(struct value *arguments, int n)
 }
 
 /* get(weak): the object, or nil when it is gone. A file comes with a count that is the caller's. */
-static struct value builtin_get(struct value *arguments, int n)
+static struct value builtin_get(const struct arguments *a)
 {
-    void *object = gc_weakref_retain(argument(arguments, 0, TYPE_WEAK).as.weak->reference);
-    (void)n;
+    void *object = gc_weakref_retain(argument(a, 0, TYPE_WEAK).as.weak->reference);
     return object ? object_value(object) : nil_value();
 }
 
-/* ---- Files: the counted type ---------------------------------------------------------------------------------- */
+/* ---- Files: the counted type ---------------------------------------------------------------- */
 
 /* The destructor: at the last drop(), or when the collector finds a file that was lost. */
 static void close_file(void *object)
@@ -196,10 +186,10 @@ static void close_file(void *object)
 }
 
 /* open(path, mode): as C's fopen(); nil if it cannot be opened. */
-static struct value builtin_open(struct value *arguments, int n)
+static struct value builtin_open(const struct arguments *a)
 {
-    const char *path = argument(arguments, 0, TYPE_STRING).as.string->text;
-    const char *mode = n > 1 ? argument(arguments, 1, TYPE_STRING).as.string->text : "r";
+    const char *path = argument(a, 0, TYPE_STRING).as.string->text;
+    const char *mode = a->n > 1 ? argument(a, 1, TYPE_STRING).as.string->text : "r";
     if (strcmp(mode, "r") && strcmp(mode, "w") && strcmp(mode, "a")) {
         fail("the mode of a file is r, w or a");
     }
@@ -217,11 +207,10 @@ static struct value builtin_open(struct value *arguments, int n)
     return object_value(file); /* its first count is the caller's */
 }
 
-static struct value builtin_write(struct value *arguments, int n)
+static struct value builtin_write(const struct arguments *a)
 {
-    FILE *stream = argument(arguments, 0, TYPE_FILE).as.file->stream;
-    const struct string *text = argument(arguments, 1, TYPE_STRING).as.string;
-    (void)n;
+    FILE *stream = argument(a, 0, TYPE_FILE).as.file->stream;
+    const struct string *text = argument(a, 1, TYPE_STRING).as.string;
     if (fwrite(text->text, 1, text->length, stream) != text->length) {
         fail("the file cannot be written: %s", strerror(errno));
     }
@@ -229,12 +218,11 @@ static struct value builtin_write(struct value *arguments, int n)
 }
 
 /* read_line(file): without its end; nil at the end of the file. */
-static struct value builtin_read_line(struct value *arguments, int n)
+static struct value builtin_read_line(const struct arguments *a)
 {
-    FILE *stream = argument(arguments, 0, TYPE_FILE).as.file->stream;
+    FILE *stream = argument(a, 0, TYPE_FILE).as.file->stream;
     struct text line = {.length = 0};
     int c;
-    (void)n;
     while ((c = getc(stream)) != EOF && c != '\n') {
         append(&line, &(char){(char)c}, 1);
     }
@@ -244,24 +232,23 @@ static struct value builtin_read_line(struct value *arguments, int n)
     return c == EOF && line.length == 0 ? nil_value() : string_value(line.bytes, line.length);
 }
 
-static struct value builtin_open_files(struct value *arguments, int n)
+static struct value builtin_open_files(const struct arguments *a)
 {
-    (void)arguments;
-    (void)n;
+    (void)a;
     return number_value(n_open_files);
 }
 
-/* count(file): how many variables, entries and unfinished expressions refer to it, with that of this call. */
-static struct value builtin_count(struct value *arguments, int n)
+/* count(file): how many variables, entries and unfinished expressions refer to it, with that of
+ * this call. */
+static struct value builtin_count(const struct arguments *a)
 {
-    (void)n;
-    return number_value((double)gc_get_refcount(argument(arguments, 0, TYPE_FILE).as.file));
+    return number_value((double)gc_get_refcount(argument(a, 0, TYPE_FILE).as.file));
 }
 
-/* ---- The table -------------------------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------ */
 
 static struct builtin builtins[] = {
-    {{TYPE_BUILTIN}, "print", 0, -1, builtin_print},
+    {{TYPE_BUILTIN}, "print", 0, MAX_ARGUMENTS, builtin_print},
     {{TYPE_BUILTIN}, "str", 1, 1, builtin_str},
     {{TYPE_BUILTIN}, "type", 1, 1, builtin_type},
     {{TYPE_BUILTIN}, "join", 2, 2, builtin_join},

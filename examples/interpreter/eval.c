@@ -2,9 +2,10 @@
 /*
  * eval.c - runs the syntax tree.
  *
- * evaluate() returns an owned value (see finch.h); what it does with parts of an expression it drops. execute()
- * says how a statement ended. Any call may fail(), which leaves by longjmp() over all of it: nothing here needs
- * to be undone then, for the collector finds what became unreachable, counted or not.
+ * evaluate() returns an owned value (see finch.h); what it does with parts of an expression it
+ * drops. execute() says how a statement ended. Any call may fail(), which leaves by longjmp() over
+ * all of it: nothing here needs to be undone then, for the collector finds what became unreachable,
+ * counted or not.
  */
 #include "finch.h"
 
@@ -32,7 +33,7 @@ static struct value result; /* of a return, on its way to the call */
 static struct value evaluate(const struct node *node, struct scope *scope);
 static enum ending execute(const struct node *node, struct scope *scope);
 
-/* ---- Scopes ------------------------------------------------------------------------------------------ */
+/* ---- Scopes --------------------------------------------------------------------------------- */
 
 static struct scope *open_scope(struct scope *outer)
 {
@@ -41,8 +42,8 @@ static struct scope *open_scope(struct scope *outer)
     return scope;
 }
 
-/* A captured scope lives as long as a closure leads to it: only the collector knows how long that is. One
- * that was not captured is gone now, and what its variables counted, too. */
+/* A captured scope lives as long as a closure leads to it: only the collector knows how long that
+ * is. One that was not captured is gone now, and what its variables counted, too. */
 static void close_scope(struct scope *scope)
 {
     if (scope->is_captured) {
@@ -66,7 +67,8 @@ static struct variable *find_in(const struct scope *scope, const struct string *
     return variable;
 }
 
-/* Takes the value over. The old one is dropped last: a file that closes then is not in the slot any more. */
+/* Takes the value over. The old one is dropped last: a file that closes then is not in the slot any
+ * more. */
 static void set_slot(struct value *slot, struct value value)
 {
     struct value old = *slot;
@@ -115,7 +117,7 @@ static struct value make_closure(const struct node *node, struct scope *scope)
     return object_value(closure);
 }
 
-/* ---- Operators ------------------------------------------------------------------------------------------- */
+/* ---- Operators ------------------------------------------------------------------------------ */
 
 _Noreturn static void wrong_operands(const char *operation, struct value a, struct value b)
 {
@@ -144,16 +146,16 @@ static int compare(struct value a, struct value b)
     return (order > 0) - (order < 0);
 }
 
-static struct value arithmetic(int operator, struct value a, struct value b)
+static struct value arithmetic(int op, struct value a, struct value b)
 {
-    if (operator == '+' && a.type == TYPE_STRING && b.type == TYPE_STRING) {
+    if (op == '+' && a.type == TYPE_STRING && b.type == TYPE_STRING) {
         return add_strings(a.as.string, b.as.string);
     }
     if (a.type != TYPE_NUMBER || b.type != TYPE_NUMBER) {
-        wrong_operands(operator == '+' ? "add" : "calculate with", a, b);
+        wrong_operands(op == '+' ? "add" : "calculate with", a, b);
     }
     double x = a.as.number, y = b.as.number;
-    switch (operator) {
+    switch (op) {
     case '+':
         return number_value(x + y);
     case '-':
@@ -167,24 +169,18 @@ static struct value arithmetic(int operator, struct value a, struct value b)
     }
 }
 
-static struct value binary(int operator, struct value a, struct value b)
+static struct value binary(int op, struct value a, struct value b)
 {
-    switch (operator) {
-    case TOKEN_EQUAL:
-        return bool_value(is_equal(a, b));
-    case TOKEN_DIFFERENT:
-        return bool_value(!is_equal(a, b));
-    case '<':
-        return bool_value(compare(a, b) == -1);
-    case '>':
-        return bool_value(compare(a, b) == 1);
-    case TOKEN_AT_MOST:
-        return bool_value(compare(a, b) == -1 || compare(a, b) == 0);
-    case TOKEN_AT_LEAST:
-        return bool_value(compare(a, b) == 1 || compare(a, b) == 0);
-    default:
-        return arithmetic(operator, a, b);
+    if (op == TOKEN_EQUAL || op == TOKEN_DIFFERENT) {
+        return bool_value(is_equal(a, b) == (op == TOKEN_EQUAL));
     }
+    if (op == '<' || op == TOKEN_AT_MOST) {
+        return bool_value(compare(a, b) == -1 || (op != '<' && compare(a, b) == 0));
+    }
+    if (op == '>' || op == TOKEN_AT_LEAST) {
+        return bool_value(compare(a, b) == 1 || (op != '>' && compare(a, b) == 0));
+    }
+    return arithmetic(op, a, b);
 }
 
 static struct value evaluate_binary(const struct node *node, struct scope *scope)
@@ -192,7 +188,7 @@ static struct value evaluate_binary(const struct node *node, struct scope *scope
     struct value a = evaluate(node->first, scope);
     struct value b = evaluate(node->second, scope);
     current_line = node->line;
-    struct value value = binary(node->operator, a, b);
+    struct value value = binary(node->op, a, b);
     drop(a);
     drop(b);
     return value;
@@ -202,7 +198,7 @@ static struct value evaluate_unary(const struct node *node, struct scope *scope)
 {
     struct value a = evaluate(node->first, scope);
     current_line = node->line;
-    if (node->operator == TOKEN_NOT) {
+    if (node->op == TOKEN_NOT) {
         struct value value = bool_value(!is_true(a));
         drop(a);
         return value;
@@ -213,18 +209,19 @@ static struct value evaluate_unary(const struct node *node, struct scope *scope)
     return number_value(-a.as.number);
 }
 
-/* `and` and `or` give one of their operands, and evaluate the second only if the first does not decide. */
+/* `and` and `or` give one of their operands, and evaluate the second only if the first does not
+ * decide. */
 static struct value evaluate_choice(const struct node *node, struct scope *scope)
 {
     struct value a = evaluate(node->first, scope);
-    if (is_true(a) == (node->operator == TOKEN_OR)) {
+    if (is_true(a) == (node->op == TOKEN_OR)) {
         return a;
     }
     drop(a);
     return evaluate(node->second, scope);
 }
 
-/* ---- Maps ---------------------------------------------------------------------------------------------------- */
+/* ---- Maps ----------------------------------------------------------------------------------- */
 
 static struct value evaluate_map(const struct node *node, struct scope *scope)
 {
@@ -251,7 +248,7 @@ static struct value evaluate_index(const struct node *node, struct scope *scope)
     return value;
 }
 
-/* ---- Calls --------------------------------------------------------------------------------------------------- */
+/* ---- Calls ---------------------------------------------------------------------------------- */
 
 static enum ending execute_list(const struct node *block, struct scope *scope)
 {
@@ -262,16 +259,17 @@ static enum ending execute_list(const struct node *block, struct scope *scope)
     return ending;
 }
 
-static struct value call_closure(const struct closure *closure, struct value *arguments, int n)
+static struct value call_closure(const struct closure *closure, const struct arguments *arguments)
 {
     const struct node *function = closure->function;
-    if (n != function->n_list) {
+    if (arguments->n != function->n_list) {
         fail("%s takes %d arguments, not %d",
-             function->name ? function->name->text : "the function", function->n_list, n);
+             function->name ? function->name->text : "the function", function->n_list,
+             arguments->n);
     }
     struct scope *scope = open_scope(closure->scope);
-    for (int i = 0; i < n; i++) {
-        declare(scope, function->list[i]->name, keep(arguments[i]));
+    for (int i = 0; i < arguments->n; i++) {
+        declare(scope, function->list[i]->name, keep(arguments->values[i]));
     }
     struct value value = nil_value();
     if (execute_list(function->first, scope) == ENDING_RETURN) {
@@ -282,41 +280,39 @@ static struct value call_closure(const struct closure *closure, struct value *ar
     return value;
 }
 
-/* Borrows the function and its arguments. */
-struct value call(struct value function, struct value *arguments, int n)
+struct value call(struct value function, const struct arguments *arguments)
 {
     check_depth();
     if (function.type == TYPE_CLOSURE) {
-        return call_closure(function.as.closure, arguments, n);
+        return call_closure(function.as.closure, arguments);
     }
     if (function.type != TYPE_BUILTIN) {
         fail("%s cannot be called", type_name(function.type));
     }
     const struct builtin *builtin = function.as.builtin;
-    if (n < builtin->min_arguments || (builtin->max_arguments >= 0 && n > builtin->max_arguments)) {
-        fail("%s does not take %d arguments", builtin->name, n);
+    if (arguments->n < builtin->min_arguments || arguments->n > builtin->max_arguments) {
+        fail("%s does not take %d arguments", builtin->name, arguments->n);
     }
-    return builtin->call(arguments, n);
+    return builtin->call(arguments);
 }
-
-enum { MAX_ARGUMENTS = 16 };
 
 static struct value evaluate_call(const struct node *node, struct scope *scope)
 {
-    /* Cleared, so that nothing that an earlier call has left here on the stack seems to be in use. */
-    struct value arguments[MAX_ARGUMENTS] = {{.type = TYPE_NIL}};
+    /* Cleared, so that nothing that an earlier call has left here on the stack seems to
+     * be in use. */
+    struct arguments arguments = {.n = node->n_list};
     struct value function = evaluate(node->first, scope);
     current_line = node->line;
-    if (node->n_list > MAX_ARGUMENTS) {
+    if (arguments.n > MAX_ARGUMENTS) {
         fail("a call has more than %d arguments", MAX_ARGUMENTS);
     }
-    for (int i = 0; i < node->n_list; i++) {
-        arguments[i] = evaluate(node->list[i], scope);
+    for (int i = 0; i < arguments.n; i++) {
+        arguments.values[i] = evaluate(node->list[i], scope);
     }
     current_line = node->line;
-    struct value value = call(function, arguments, node->n_list);
-    for (int i = 0; i < node->n_list; i++) {
-        drop(arguments[i]);
+    struct value value = call(function, &arguments);
+    for (int i = 0; i < arguments.n; i++) {
+        drop(arguments.values[i]);
     }
     return value;
 }
@@ -348,7 +344,7 @@ static struct value evaluate(const struct node *node, struct scope *scope)
     }
 }
 
-/* ---- Statements ------------------------------------------------------------------------------------------------ */
+/* ---- Statements ----------------------------------------------------------------------------- */
 
 static void execute_set(const struct node *node, struct scope *scope)
 {

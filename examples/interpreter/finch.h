@@ -2,22 +2,25 @@
 /*
  * finch.h - Finch, a small language on Gleaner: its values, its syntax tree and its modules.
  *
- * Why a language author would choose Gleaner shows in what is not here: no list of roots, no handles, no
- * shadow stack, no write barrier, no "protect this value while I allocate". Values are on the C stack and
- * in C structs, and what can be reached from there lives.
+ * Why a language author would choose Gleaner shows in what is not here: no list of roots, no
+ * handles, no shadow stack, no write barrier, no "protect this value while I allocate". Values are
+ * on the C stack and in C structs, and what can be reached from there lives.
  *
- *   - Strings come from gc_malloc_atomic(), and are never scanned; maps, closures, scopes and the syntax tree
- *     come from gc_malloc(). Nobody frees them.
- *   - Files are counted (gc_rc_malloc): one is closed at the moment when its last variable, map entry or
- *     temporary value goes. The rule is on top of struct value. Where a count is lost, by an error that leaves
- *     expressions unfinished or in a cycle, the collector finds the file later and closes it then.
- *   - weak() of the language is gc_weakref. The names in programs are interned in a gc_weakmap: equal names are
- *     one string, and those that no program uses any more go.
- *   - A scope that no closure has captured is given back by gc_free() when its block ends: no need, but the
- *     interpreter knows, and so it takes no collection to reuse it.
+ * Strings come from gc_malloc_atomic(), and are never scanned; maps, closures, scopes and the syntax
+ * tree come from gc_malloc(). Nobody frees them.
  *
- * libc's malloc() is used by stdio alone, for buffers of files, which hold text and no values: that this
- * memory is not scanned does no harm. A value must never be kept in memory from malloc().
+ * Files are counted (gc_rc_malloc): one is closed at the moment when its last variable, map entry or
+ * temporary value goes. The rule is on top of struct value. Where a count is lost, in a cycle or by
+ * an error that leaves expressions unfinished, the collector finds the file and closes it.
+ *
+ * weak() of the language is gc_weakref. The names in programs are interned in a gc_weakmap: equal
+ * names are one string, and those that no program uses any more go.
+ *
+ * A scope that no closure has captured is given back by gc_free() when its block ends: no need, but
+ * the interpreter knows, and so it takes no collection to reuse it.
+ *
+ * libc's malloc() is used by stdio alone, for buffers of files, which hold text and no values: that
+ * this memory is not scanned does no harm. A value must never be kept in memory from malloc().
  */
 #ifndef FINCH_H
 #define FINCH_H
@@ -29,25 +32,27 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* ---- Values ------------------------------------------------------------------------------------ */
+/* ---- Values --------------------------------------------------------------------------------- */
 
+/* clang-format off */
 enum type {
     TYPE_NIL, TYPE_BOOL, TYPE_NUMBER, /* not objects */
     TYPE_STRING, TYPE_MAP, TYPE_CLOSURE, TYPE_BUILTIN, TYPE_WEAK, TYPE_FILE
 };
+/* clang-format on */
 
 /*
- * A value is a plain pair of tag and word: the collector finds the pointer wherever a value is. (Pointers
- * with their tag in unused bits would be hidden from it.)
+ * A value is a plain pair of tag and word: the collector finds the pointer wherever a value is.
+ * (Pointers with their tag in unused bits would be hidden from it.)
  *
- * Values that refer to files own one count. A function that returns a value hands its count to the caller; one
- * that takes a value borrows it, unless it says that it takes it over. keep() makes a second owned
- * value of one, drop() ends one. For all other types both do nothing.
+ * Values that refer to files own one count. A function that returns a value hands its count to the
+ * caller; one that takes a value borrows it, unless it says that it takes it over. keep() makes a
+ * second owned value of one, drop() ends one. For all other types both do nothing.
  */
 struct value {
     enum type type;
     union {
-        struct object *object; /* first: a value that is initialised without one has no old pointer here */
+        struct object *object; /* first, so that a value without one is not given an old one */
         intptr_t is_true;
         double number;
         struct string *string;
@@ -59,7 +64,8 @@ struct value {
     } as;
 };
 
-/* What every object begins with, so that a bare pointer (of a weak reference) can become a value again. */
+/* What every object begins with, so that a bare pointer (of a weak reference) can become a value
+ * again. */
 struct object {
     enum type type;
 };
@@ -89,11 +95,18 @@ struct closure {
     struct scope *scope;
 };
 
+enum { MAX_ARGUMENTS = 16 };
+
+struct arguments {
+    int n;
+    struct value values[MAX_ARGUMENTS];
+};
+
 struct builtin {
     struct object object;
     const char *name;
-    int min_arguments, max_arguments; /* max -1: any number */
-    struct value (*call)(struct value *arguments, int n);
+    int min_arguments, max_arguments;
+    struct value (*call)(const struct arguments *arguments);
 };
 
 struct weak {
@@ -141,7 +154,7 @@ static inline void drop(struct value value)
     }
 }
 
-/* ---- value.c and map.c ---------------------------------------------------------------------------- */
+/* ---- value.c and map.c ---------------------------------------------------------------------- */
 
 /* gc_malloc() and gc_malloc_atomic(); an error of the language when there is no memory. */
 void *scanned_memory(size_t size);
@@ -177,7 +190,7 @@ void map_set(struct map *map, struct value key, struct value value);
 /* The entry at or behind *position in order, which moves behind it; NULL at the end. */
 const struct entry *map_next(const struct map *map, size_t *position);
 
-/* ---- Errors ------------------------------------------------------------------------------------------- */
+/* ---- Errors --------------------------------------------------------------------------------- */
 
 /* Ends what is being run with a message that names the present line; see protect(). */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -193,41 +206,46 @@ void set_stack_base(void);
 extern int current_line;  /* of the source: where an error is reported */
 extern int is_incomplete; /* the parser failed because the text ends too early */
 
-/* ---- parse.c: text to syntax tree ----------------------------------------------------------------------- */
+/* ---- parse.c: text to syntax tree ----------------------------------------------------------- */
 
+/* clang-format off */
 enum kind {
     NODE_CONSTANT, NODE_NAME, NODE_UNARY, NODE_BINARY, NODE_CHOICE, NODE_CALL, NODE_INDEX, NODE_MAP,
     NODE_FUNCTION, /* up to here expressions */
     NODE_LET, NODE_SET, NODE_BLOCK, NODE_IF, NODE_WHILE, NODE_FOR, NODE_RETURN, NODE_BREAK
 };
+/* clang-format on */
 
 /* One shape for all nodes: a small tree is easier to read than a fast one. */
 struct node {
     enum kind kind;
     int line;
-    int operator;         /* the token */
-    struct string *name;  /* of a variable or function */
+    int op;        /* the token */
+    struct string *name; /* of a variable or function */
     struct value constant;
     struct node *first, *second, *third;
-    struct node **list;   /* statements, arguments, parameters, keys and values in turn */
+    struct node **list; /* statements, arguments, parameters, keys and values in turn */
     int n_list;
 };
 
+/* clang-format off */
 enum token {
     TOKEN_END = 256, TOKEN_NUMBER, TOKEN_STRING, TOKEN_NAME, TOKEN_EQUAL, TOKEN_DIFFERENT,
     TOKEN_AT_MOST, TOKEN_AT_LEAST, TOKEN_LET, TOKEN_FN, TOKEN_IF, TOKEN_ELSE, TOKEN_WHILE,
     TOKEN_FOR, TOKEN_IN, TOKEN_RETURN, TOKEN_BREAK, TOKEN_TRUE, TOKEN_FALSE, TOKEN_NIL, TOKEN_AND,
     TOKEN_OR, TOKEN_NOT
 };
+/* clang-format on */
 
 /* The whole text as a block. Fails with a syntax error. */
 struct node *parse(const char *text);
 
-/* ---- eval.c and builtins.c ------------------------------------------------------------------------------ */
+/* ---- eval.c and builtins.c ------------------------------------------------------------------ */
 
 /* Runs a program; the value of its last statement, if that is an expression. */
 struct value run_program(const struct node *program);
-struct value call(struct value function, struct value *arguments, int n);
+/* Borrows the function and its arguments. */
+struct value call(struct value function, const struct arguments *arguments);
 
 /* Takes the value over. */
 void define_global(struct string *name, struct value value);

@@ -13,7 +13,8 @@
 
 static const char help[] =
     "usage: finch [--heap-max MEGABYTES] [FILE | -]\n"
-    "Runs the script in FILE, or standard input. With -, or if standard input is a terminal: reads\n"
+    "Runs the script in FILE, or standard input. With -, or if standard input is a terminal: "
+    "reads\n"
     "statements, runs each when it is complete, and shows what expressions give.\n"
     "--heap-max: memory beyond that is an error, which a script may catch with try().\n";
 
@@ -64,7 +65,7 @@ static int run_script(FILE *file, const char *name)
     return 1;
 }
 
-/* ---- The conversation -------------------------------------------------------------------------------- */
+/* ---- The conversation ----------------------------------------------------------------------- */
 
 /* Adds a line to the text, which stays one that ends in a zero byte. */
 static void read_input(void *argument)
@@ -81,7 +82,8 @@ static void read_input(void *argument)
     job->text.length--;
 }
 
-/* A statement that is not complete at the end of a line goes on in the next; an empty line ends it. */
+/* A statement that is not complete at the end of a line goes on in the next; an empty
+ * line ends it. */
 static void converse(void)
 {
     struct job job = {.shows_value = 1};
@@ -103,7 +105,7 @@ static void converse(void)
     }
 }
 
-/* ---- The command line ----------------------------------------------------------------------------------- */
+/* ---- The command line ----------------------------------------------------------------------- */
 
 static void start(void *argument)
 {

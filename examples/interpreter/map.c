@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * map.c - maps: entries in the order in which they came, and an index of numbers into them, with open
- * addressing. The index holds no pointers, so it is memory that the collector does not read.
+ * map.c - maps: entries in the order in which they came, and an index of numbers into them, with
+ * open addressing. The index holds no pointers, so it is memory that the collector does not read.
  */
 #include "finch.h"
 
@@ -34,7 +34,8 @@ static uint32_t hash_of(struct value key)
     return (uint32_t)((bits * 0x9e3779b97f4a7c15u) >> 32);
 }
 
-/* Where the index has the key, or the free place where it belongs. 0 in the index is free; n is entry n - 1. */
+/* Where the index has the key, or the free place where it belongs. 0 in the index is free; n is
+ * entry n - 1. */
 static size_t find(const struct map *map, struct value key)
 {
     size_t mask = map->index_size - 1, place = hash_of(key) & mask;
@@ -87,8 +88,8 @@ static void check_key(struct value key)
     }
 }
 
-/* The key of a removed entry stays until the next make_room(), so that others behind it are still found;
- * set again, the entry lives again. */
+/* The key of a removed entry stays until the next make_room(), so that others behind it are still
+ * found; set again, the entry lives again. */
 void map_set(struct map *map, struct value key, struct value value)
 {
     check_key(key);

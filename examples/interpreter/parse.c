@@ -12,13 +12,13 @@
 #include <string.h>
 
 static struct {
-    const char *text;      /* behind the present token */
-    int line;              /* there */
-    int token;             /* the present one */
+    const char *text;          /* behind the present token */
+    int line;                  /* there */
+    int token;                 /* the present one */
     int token_line, last_line; /* of it, and of the one before */
     int is_first_on_line;
-    struct value value;    /* of a number, string or name */
-    int n_loops;           /* around the present place, in this function */
+    struct value value; /* of a number, string or name */
+    int n_loops;        /* around the present place, in this function */
     int n_functions;
 } at;
 
@@ -26,18 +26,16 @@ static struct node *parse_expression(void);
 static struct node *parse_statement(void);
 static struct node *parse_function(struct string *name);
 
-/* ---- Tokens ---------------------------------------------------------------------------------------- */
+/* ---- Tokens --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *word;
     int token;
 } words[] = {
-    {"let", TOKEN_LET},       {"fn", TOKEN_FN},         {"if", TOKEN_IF},
-    {"else", TOKEN_ELSE},     {"while", TOKEN_WHILE},   {"for", TOKEN_FOR},
-    {"in", TOKEN_IN},         {"return", TOKEN_RETURN}, {"break", TOKEN_BREAK},
-    {"true", TOKEN_TRUE}, {"false", TOKEN_FALSE},
-    {"nil", TOKEN_NIL},       {"and", TOKEN_AND},       {"or", TOKEN_OR},
-    {"not", TOKEN_NOT},
+    {"let", TOKEN_LET},     {"fn", TOKEN_FN},     {"if", TOKEN_IF},       {"else", TOKEN_ELSE},
+    {"while", TOKEN_WHILE}, {"for", TOKEN_FOR},   {"in", TOKEN_IN},       {"return", TOKEN_RETURN},
+    {"break", TOKEN_BREAK}, {"true", TOKEN_TRUE}, {"false", TOKEN_FALSE}, {"nil", TOKEN_NIL},
+    {"and", TOKEN_AND},     {"or", TOKEN_OR},     {"not", TOKEN_NOT},
 };
 
 static void skip_space(void)
@@ -114,7 +112,8 @@ static void read_operator(void)
         }
     }
     if (!strchr("+-*/%<>=(){}[],:;.", *at.text)) {
-        fail("the character '%c' has no meaning", isprint((unsigned char)*at.text) ? *at.text : '?');
+        fail("the character '%c' has no meaning",
+             isprint((unsigned char)*at.text) ? *at.text : '?');
     }
     at.token = (unsigned char)*at.text++;
 }
@@ -172,7 +171,7 @@ static struct string *require_name(void)
     return name;
 }
 
-/* ---- Nodes -------------------------------------------------------------------------------------------- */
+/* ---- Nodes ---------------------------------------------------------------------------------- */
 
 static struct node *new_node(enum kind kind, struct node *first, struct node *second)
 {
@@ -205,7 +204,7 @@ static void add_to_list(struct node *node, struct node *part)
     node->list[node->n_list++] = part;
 }
 
-/* ---- Expressions ------------------------------------------------------------------------------------------ */
+/* ---- Expressions ---------------------------------------------------------------------------- */
 
 static struct node *constant(struct value value)
 {
@@ -303,11 +302,11 @@ static struct node *parse_suffixes(void)
 
 static struct node *parse_unary(void)
 {
-    int operator = at.token;
+    int op = at.token;
     check_depth();
     if (accept('-') || accept(TOKEN_NOT)) {
         struct node *node = new_node(NODE_UNARY, parse_unary(), NULL);
-        node->operator = operator;
+        node->op = op;
         return node;
     }
     return parse_suffixes();
@@ -316,43 +315,32 @@ static struct node *parse_unary(void)
 /* How strongly a binary operator binds; 0: the token is none. */
 static int strength_of(int token)
 {
-    switch (token) {
-    case TOKEN_OR:
-        return 1;
-    case TOKEN_AND:
-        return 2;
-    case TOKEN_EQUAL:
-    case TOKEN_DIFFERENT:
-        return 3;
-    case '<':
-    case '>':
-    case TOKEN_AT_MOST:
-    case TOKEN_AT_LEAST:
-        return 4;
-    case '+':
-    case '-':
-        return 5;
-    case '*':
-    case '/':
-    case '%':
-        return 6;
-    default:
-        return 0;
+    static const int tokens[6][4] = {{TOKEN_OR},
+                                     {TOKEN_AND},
+                                     {TOKEN_EQUAL, TOKEN_DIFFERENT},
+                                     {'<', '>', TOKEN_AT_MOST, TOKEN_AT_LEAST},
+                                     {'+', '-'},
+                                     {'*', '/', '%'}};
+    for (int i = 0; i < 6 * 4; i++) {
+        if (tokens[i / 4][i % 4] == token) {
+            return i / 4 + 1;
+        }
     }
+    return 0;
 }
 
 static struct node *parse_binary(int at_least)
 {
     struct node *left = parse_unary();
     for (;;) {
-        int operator = at.token, strength = strength_of(operator), line = at.token_line;
-        if (strength < at_least || strength == 0 || (at.is_first_on_line && operator == '-')) {
+        int op = at.token, strength = strength_of(op), line = at.token_line;
+        if (strength < at_least || strength == 0 || (at.is_first_on_line && op == '-')) {
             return left;
         }
         advance();
         struct node *right = parse_binary(strength + 1);
         left = new_node(strength <= 2 ? NODE_CHOICE : NODE_BINARY, left, right);
-        left->operator = operator;
+        left->op = op;
         left->line = line;
     }
 }
@@ -362,7 +350,7 @@ static struct node *parse_expression(void)
     return parse_binary(1);
 }
 
-/* ---- Statements ---------------------------------------------------------------------------------------------- */
+/* ---- Statements ----------------------------------------------------------------------------- */
 
 static struct node *parse_statements(int end)
 {
@@ -448,7 +436,8 @@ static struct node *parse_let(void)
     return new_node(NODE_LET, name, parse_expression());
 }
 
-/* Without `let`: an expression, or what an assignment sets. `fn name(...)` is let name = fn (...). */
+/* Without `let`: an expression, or what an assignment sets. `fn name(...)` is let name
+ * = fn (...). */
 static struct node *parse_other(void)
 {
     int is_function = accept(TOKEN_FN);

@@ -17,7 +17,7 @@ static jmp_buf *handler; /* of the innermost protect() */
 static uintptr_t stack_base;
 static uintptr_t stack_room;
 
-/* ---- Errors ---------------------------------------------------------------------------------------- */
+/* ---- Errors --------------------------------------------------------------------------------- */
 
 void fail(const char *format, ...)
 {
@@ -29,8 +29,8 @@ void fail(const char *format, ...)
     longjmp(*handler, 1);
 }
 
-/* Values that were on the C stack between here and fail() are simply forgotten. If there were counts
- * among them, the collector finds their objects. */
+/* Values that were on the C stack between here and fail() are simply forgotten. If there were
+ * counts among them, the collector finds their objects. */
 int protect(void (*run)(void *argument), void *argument)
 {
     jmp_buf *const outer = handler;
@@ -70,7 +70,7 @@ void check_depth(void)
     }
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------ */
+/* ---- Memory --------------------------------------------------------------------------------- */
 
 void *scanned_memory(size_t size)
 {
@@ -97,7 +97,7 @@ void *new_object(size_t size, enum type type)
     return object;
 }
 
-/* ---- Strings ------------------------------------------------------------------------------------------ */
+/* ---- Strings -------------------------------------------------------------------------------- */
 
 struct string *new_string(size_t length)
 {
@@ -125,7 +125,8 @@ struct value string_value(const char *text, size_t length)
     return string_done(string);
 }
 
-/* The table refers to the strings weakly; its keys are copies, for they are held as long as their entry is. */
+/* The table refers to the strings weakly; its keys are copies, for they are held as long as their
+ * entry is. */
 struct string *intern(const char *text, size_t length)
 {
     static gc_weakmap *names;
@@ -144,7 +145,7 @@ struct string *intern(const char *text, size_t length)
     return name;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------------------ */
+/* ---- Questions ------------------------------------------------------------------------------ */
 
 int is_true(struct value value)
 {
@@ -176,14 +177,14 @@ int is_equal(struct value a, struct value b)
 const char *type_name(enum type type)
 {
     static const char *const names[] = {
-        [TYPE_NIL] = "nil",           [TYPE_BOOL] = "bool",       [TYPE_NUMBER] = "number",
-        [TYPE_STRING] = "string",     [TYPE_MAP] = "map",         [TYPE_CLOSURE] = "function",
-        [TYPE_BUILTIN] = "function",  [TYPE_WEAK] = "weak",       [TYPE_FILE] = "file",
+        [TYPE_NIL] = "nil",          [TYPE_BOOL] = "bool", [TYPE_NUMBER] = "number",
+        [TYPE_STRING] = "string",    [TYPE_MAP] = "map",   [TYPE_CLOSURE] = "function",
+        [TYPE_BUILTIN] = "function", [TYPE_WEAK] = "weak", [TYPE_FILE] = "file",
     };
     return names[type];
 }
 
-/* ---- Text ------------------------------------------------------------------------------------------------ */
+/* ---- Text ----------------------------------------------------------------------------------- */
 
 /* Doubled when it is full; the old memory is left to the collector. */
 void append(struct text *text, const char *bytes, size_t length)
