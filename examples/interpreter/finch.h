@@ -6,12 +6,12 @@
  * handles, no shadow stack, no write barrier, no "protect this value while I allocate". Values are
  * on the C stack and in C structs, and what can be reached from there lives.
  *
- * Strings come from gc_malloc_atomic(), and are never scanned; maps, closures, scopes and the syntax
- * tree come from gc_malloc(). Nobody frees them.
+ * Strings come from gc_malloc_atomic(), and are never scanned; maps, closures, scopes and the
+ * syntax tree come from gc_malloc(). Nobody frees them.
  *
- * Files are counted (gc_rc_malloc): one is closed at the moment when its last variable, map entry or
- * temporary value goes. The rule is on top of struct value. Where a count is lost, in a cycle or by
- * an error that leaves expressions unfinished, the collector finds the file and closes it.
+ * Files are counted (gc_rc_malloc): one is closed at the moment when its last variable, map entry
+ * or temporary value goes. The rule is on top of struct value. Where a count is lost, in a cycle or
+ * by an error that leaves expressions unfinished, the collector finds the file and closes it.
  *
  * weak() of the language is gc_weakref. The names in programs are interned in a gc_weakmap: equal
  * names are one string, and those that no program uses any more go.
@@ -220,7 +220,7 @@ enum kind {
 struct node {
     enum kind kind;
     int line;
-    int op;        /* the token */
+    int op;              /* the token */
     struct string *name; /* of a variable or function */
     struct value constant;
     struct node *first, *second, *third;
