@@ -62,7 +62,7 @@ runs 1 "$mesh" --make 1000 "$work/no/folder.off"
 says err "No such file or directory"
 runs 1 "$mesh" --make 1000 /dev/full
 says err "/dev/full: cannot be written: No space left on device"
-runs 1 env TMPDIR="$work/missing" "$mesh" 1000
+runs 1 env TMPDIR="$work/missing" "$mesh" 50000
 says err "no temporary file"
 
 # What is made can be read, and nothing is left behind.
@@ -70,6 +70,6 @@ runs 0 "$mesh" --make 500 "$work/made.off"
 runs 0 "$mesh" --mode stream "$work/made.off"
 says out "512 triangles"
 mkdir "$work/tmp"
-runs 0 env TMPDIR="$work/tmp" "$mesh" 100000
+runs 0 env TMPDIR="$work/tmp" "$mesh" 50000
 [ -z "$(ls "$work/tmp")" ] || fails "mesh leaves files behind"
 finish
