@@ -4,13 +4,14 @@
 ratio: the subject's figure divided by the peer's is at most `limit`.
 faster: the subject needs at most 1/`times` of the peer's figure; shown as "3.20x".
 extra: the subject's figure minus the peer's is at most `limit`.
+own: the subject's own figure is at most `limit`.
 own_speed: the subject's own figure, a quotient of times, is at most 1/`times`.
 
 A figure is time (the metric of the workload), cpu, rss, or a metric that the program prints. Of a
 group, or of several, it is the geometric mean. The last number, where there is one, is the stretch
 goal: reaching it is a bonus.
 """
-from harness.tables import extra, faster, own_speed, ratio
+from harness.tables import extra, faster, own, own_speed, ratio
 
 # Everything that mallocs by itself, but `scale`, which repeats the patterns of churn, and `small`,
 # where a millisecond and a page more or less decide.
@@ -57,6 +58,11 @@ GOALS = [
     *[ratio("%s, safe mode to malloc mode, %s" % (what, figure), of, "gleaner-safe", "gleaner-malloc", figure, limit, stretch)
       for figure, limit, stretch in (("time", 1.05, 1.02), ("rss", 1.15, 1.05))
       for of, what in ((MALLOC_WORK + ("programs",), "malloc and programs"), (("programs",), "real programs"))],
+
+    *[own("a million weak %s, ms more for a full collection" % what, "weak-" + what, "gleaner", "added_ms", 15, 1)
+      for what in ("references", "slots", "ephemerons")],
+    own("a million finalizers, ms more for a full collection", "weak-finalizers", "gleaner", "added_ms", 15, 1),
+    own("to follow a weak reference, ns", "weak-references", "gleaner", "get_ns", 5),
 
     ratio("real programs, collect mode, CPU time to glibc", "programs", "gleaner-collect", "glibc", "cpu", 0.92, 0.86),
     ratio("real programs, collect mode, peak RSS to glibc", "programs", "gleaner-collect", "glibc", "rss", 1.12, 1.05),

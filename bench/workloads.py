@@ -27,6 +27,7 @@ ONE_MARKER = {"GC_MARKERS": "1", "GLEANER_MARKERS": "1"}
 TWO_MARKERS = {"GC_MARKERS": "2"}
 MARKERS = ("libgc", "gleaner-1", "gleaner-2")
 LESSER = ("gleaner-avx2", "gleaner-portable")
+WEAK = ("make_ns", "collection_ms", "dying_ms")
 SCALING = ("scaling_cost", "machine_cost")
 MALLOCS = ("glibc", "mimalloc", "jemalloc", "tcmalloc", "gleaner-malloc", "gleaner-collect")
 
@@ -50,6 +51,11 @@ WORKLOADS = [
     collecting("mark-2-mixed", "mark-2", "mark mixed 400000 1", "ns_per_object", None, only=MARKERS, env=TWO_MARKERS),
     collecting("long-chain", "long", "mark chain 100000000 1", "rss_per_heap", "mark chain 20000000 1", shows=("rss_growth", "ns_per_object"), max_runs=1, memory_gib=5),
     collecting("long-spine", "long", "mark spine 20000000 1", "rss_per_heap", None, shows=("rss_growth", "ns_per_object"), max_runs=1, memory_gib=2),
+
+    collecting("weak-references", "weak", "weak references 1000000 9", "added_ms", "weak references 200000 5", shows=WEAK + ("get_ns",)),
+    collecting("weak-slots", "weak", "weak slots 1000000 9", "added_ms", None, shows=WEAK),
+    collecting("weak-finalizers", "weak", "weak finalizers 1000000 9", "added_ms", "weak finalizers 200000 5", shows=WEAK),
+    collecting("weak-ephemerons", "weak", "weak ephemerons 1000000 9", "added_ms", None, only=("gleaner",), shows=WEAK),
 
     allocating("replace-1k", "churn-1", "churn replace 1 1000 8000000", "cpu_ns_per_op", "churn replace 1 1000 1500000"),
     allocating("replace-30k", "churn-1", "churn replace 1 30000 6000000", "cpu_ns_per_op", None),

@@ -122,6 +122,10 @@ def extra(text, of, subject, peer, figure, limit, stretch=None):
     return Goal(text, names(of), subject, peer, figure, EXTRA, limit, stretch)
 
 
+def own(text, of, subject, figure, limit, stretch=None):
+    return Goal(text, names(of), subject, None, figure, OWN, limit, stretch)
+
+
 def own_speed(text, of, subject, figure, times, stretch=None):
     return Goal(text, names(of), subject, None, figure, OWN, 1 / times,
                 1 / stretch if stretch else None, is_speed=True)

@@ -263,6 +263,9 @@ uint32_t gl_weak_add_locked(const gl_object *object, const gl_weak_class *class,
     if (number) {
         uint32_t *first = gl_attached_number(object);
         gl_weak_record_at(number)->next = *first;
+        if (*first) {
+            gl_weak_record_at(*first)->previous = number;
+        }
         *first = number;
         set_arg(number, arg);
     }
@@ -271,16 +274,19 @@ uint32_t gl_weak_add_locked(const gl_object *object, const gl_weak_class *class,
 
 void gl_weak_remove_locked(uint32_t number)
 {
-    gl_weak_record *r = gl_weak_record_at(number);
-    gl_object object;
-    gl_check(gl_heap_find_held(r->key, &object) && object.start == r->key, r);
-    uint32_t *first = gl_attached_number(&object), *link = first;
-    while (*link != number) {
-        link = &gl_weak_record_at(*link)->next;
-    }
-    *link = r->next;
+    gl_weak_record old = *gl_weak_record_at(number);
     give_record(number);
-    if (*first == 0) {
+    if (old.next) {
+        gl_weak_record_at(old.next)->previous = old.previous;
+    }
+    if (old.previous) {
+        gl_weak_record_at(old.previous)->next = old.next;
+        return;
+    }
+    gl_object object;
+    gl_check(gl_heap_find_held(old.key, &object) && object.start == old.key, (void *)old.key);
+    *gl_attached_number(&object) = old.next;
+    if (!old.next) {
         gl_attached_clear(&object, GL_STATE_ATTACHED);
     }
 }
@@ -397,9 +403,10 @@ static bool verify_chain(const gl_object *object, void *n_records)
 {
     uint32_t number = gl_weak_first_of_locked(object);
     gl_check((number != 0) == ((object->state & GL_STATE_ATTACHED) != 0), (void *)object->start);
-    for (; number; number = gl_weak_record_at(number)->next) {
+    for (uint32_t previous = 0; number; number = gl_weak_record_at(number)->next) {
         const gl_weak_record *r = gl_weak_record_at(number);
-        gl_check(r->class && r->serial && r->key == object->start, r);
+        gl_check(r->class && r->serial && r->key == object->start && r->previous == previous, r);
+        previous = number;
         ++*(size_t *)n_records;
     }
     return true;

@@ -44,7 +44,7 @@ struct gl_weak_record {
     uintptr_t key;
     const gl_weak_class *class; /* NULL: not in use */
     uintptr_t data[2];          /* the class's */
-    uint32_t next;              /* of the same key; 0: the last */
+    uint32_t next, previous;    /* of the same key; 0: the last, the first */
     uint32_t serial;            /* grows from one record to the next, and is never 0 */
     uint32_t links[2];          /* the class's */
 };

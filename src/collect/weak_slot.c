@@ -17,8 +17,15 @@
 enum { DATA_SLOT, DATA_PLACE };         /* the slot; TARGET: where it is in `slots` */
 enum { LINK_TARGET = 0, LINK_HOLDER };  /* of NAME: numbers, or 0 */
 
+/* What a collection needs of a slot, so that it reads no record. */
+typedef struct slot_entry {
+    void **slot;
+    uintptr_t target;
+    uint32_t number; /* of the TARGET record */
+} slot_entry;
+
 static struct {
-    uint32_t *at; /* numbers of TARGET records */
+    slot_entry *at;
     size_t n, capacity;
     bool are_hidden;
 } slots;
@@ -42,7 +49,7 @@ static void forget_locked(void **slot)
     if (target) {
         size_t place = gl_weak_record_at(target)->data[DATA_PLACE];
         slots.at[place] = slots.at[--slots.n];
-        gl_weak_record_at(slots.at[place])->data[DATA_PLACE] = place;
+        gl_weak_record_at(slots.at[place].number)->data[DATA_PLACE] = place;
         gl_weak_remove_locked(target);
     }
 }
@@ -60,7 +67,7 @@ static void target_goes(uint32_t number, gl_weak_record *r)
 
 static void target_moved(uint32_t number, gl_weak_record *r, uintptr_t to)
 {
-    (void)r;
+    slots.at[r->data[DATA_PLACE]].target = to;
     *slot_of(number) = (void *)to;
 }
 
@@ -89,7 +96,7 @@ static bool add_target_locked(uint32_t name, void **slot, const gl_object *objec
     gl_weak_record *r = gl_weak_record_at(number);
     r->data[DATA_SLOT] = (uintptr_t)slot;
     r->data[DATA_PLACE] = slots.n;
-    slots.at[slots.n++] = number;
+    slots.at[slots.n++] = (slot_entry){slot, object->start, number};
     gl_weak_record_at(name)->links[LINK_TARGET] = number;
     return true;
 }
@@ -155,10 +162,9 @@ int gl_weak_slot_unregister(void **slot)
 static void complement(uintptr_t mask)
 {
     for (size_t i = 0; i < slots.n; i++) {
-        uintptr_t key = gl_weak_record_at(slots.at[i])->key;
-        void **slot = slot_of(slots.at[i]);
-        if ((uintptr_t)*slot == (key ^ mask)) {
-            *slot = (void *)(key ^ ~mask);
+        slot_entry *s = &slots.at[i];
+        if ((uintptr_t)*s->slot == (s->target ^ mask)) {
+            *s->slot = (void *)(s->target ^ ~mask);
         }
     }
 }
