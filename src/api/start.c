@@ -16,11 +16,13 @@
 #include "api/environment.h"
 #include "api/findings.h"
 #include "api/options.h"
+#include "api/scope.h"
 #include "api/stats.h"
 #include "base/fmt.h"
 #include "base/syscall.h"
 #include "collect/collect.h"
 #include "heap/heap.h"
+#include "object/scope.h"
 #include "os/memory.h"
 #include "os/system.h"
 #include "os/threads.h"
@@ -94,6 +96,7 @@ static void before_fork(void)
     } else if (gl_collect_is_alone()) {
         fork_is = FORK_ALONE;
     } else {
+        gl_scope_before_fork();
         gl_collect_before_fork();
         fork_is = FORK_LOCKED;
     }
@@ -103,6 +106,7 @@ static void after_fork_parent(void)
 {
     if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_parent();
+        gl_scope_after_fork_parent();
     }
 }
 
@@ -116,6 +120,7 @@ static void after_fork_child(void)
     gl_options_after_fork_child();
     if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_child();
+        gl_scope_after_fork_child();
     }
 }
 
@@ -212,12 +217,18 @@ bool gl_hook_start(void)
     return error == 0;
 }
 
+void gl_hook_thread_leaves(void)
+{
+    gl_scope_thread_leaves();
+}
+
 /* After main() and the handlers of atexit(), before the C library ends. Programs that leave by
  * _exit(), or by a signal, leave no statistics. */
 __attribute__((destructor)) static void end(void)
 {
     if (gl_start_is_ready()) {
         gl_fmt_expect_end();
+        gl_scope_write_lines();
         gl_stats_write_file();
         gl_findings_ended();
     }

@@ -72,12 +72,15 @@ void gl_collect_init(void);
 void gl_collect_repace(void);
 int gl_collect_set_percent(int percent);
 size_t gl_collect_set_memory_limit(size_t bytes);
+/* A bound for the heap, until the next call: from the scopes that are open. UINT64_MAX: none. */
+void gl_collect_set_bound(uint64_t bytes);
 void gl_collect_get_threshold(size_t threshold[3]);
 void gl_collect_set_threshold(const size_t threshold[3]);
 void gl_collect_get_count(size_t count[3]);
 
 /* Fills the collector's part of gc_stats: generations, pauses, skipped, reclaimed_bytes. */
 void gl_collect_fill_stats(gc_stats *stats);
+uint64_t gl_collect_n_collections(void); /* finished ones */
 
 void gl_collect_set_debug(unsigned flags);
 unsigned gl_collect_get_debug(void);

@@ -168,6 +168,14 @@ size_t gl_collect_set_memory_limit(size_t bytes)
     return old;
 }
 
+void gl_collect_set_bound(uint64_t bytes)
+{
+    gl_lock_acquire(&control.lock);
+    control.pacer.bound_bytes = bytes;
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+}
+
 void gl_collect_get_threshold(size_t threshold[3])
 {
     gl_lock_acquire(&control.lock);
@@ -395,6 +403,14 @@ void gl_collect_fill_stats(gc_stats *stats)
     stats->hidden_uses = gl_lost_n_evidence();
     stats->keeps_lost = gl_lost_is_all_kept();
     gl_lock_release(&control.lock);
+}
+
+uint64_t gl_collect_n_collections(void)
+{
+    gl_lock_acquire(&control.lock);
+    uint64_t n = control.full.collections;
+    gl_lock_release(&control.lock);
+    return n;
 }
 
 /* ---- Callbacks ------------------------------------------------------------------------------ */

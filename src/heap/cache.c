@@ -38,6 +38,7 @@ static struct {
 static void thread_ends(void *cache)
 {
     gl_cache_wake();
+    gl_hook_thread_leaves();
     if (cache == gl_self) {
         gl_cache_detach();
     }
@@ -105,6 +106,12 @@ static gl_cache *own_cache(void)
     /* May allocate (a key above 31): gl_self is set already. */
     pthread_setspecific(caches.key, cache);
     return cache;
+}
+
+void gl_cache_note_thread(void)
+{
+    gl_cache_wake();
+    (void)own_cache();
 }
 
 /* What is left of a strip, as a magazine would hold it. Read once: its owner may be at it. */

@@ -36,6 +36,9 @@ void gl_hook_object_freed(void *start, unsigned state);
 struct gl_object;
 void gl_hook_condemned_used(const struct gl_object *object, const char *call);
 
+/* The calling thread is about to end; it still has its cache. (api/start.c) */
+void gl_hook_thread_leaves(void);
+
 /* The calling thread ends; its control block is at the address. (collect/roots.c) */
 void gl_hook_thread_ended(uintptr_t thread_pointer);
 

@@ -18,11 +18,13 @@ Suite *callbacks_suite(void);
 Suite *errors_suite(void);
 Suite *options_suite(void);
 Suite *start_suite(void);
+Suite *scope_suite(void);
 
 /* What they run in processes of their own; each list ends with a name NULL. */
 extern const child limits_children[];
 extern const child stats_children[];
 extern const child options_children[];
 extern const child start_children[];
+extern const child scope_children[];
 
 #endif
