@@ -152,8 +152,8 @@ void gc_profile_leave(gc_profile_guard *guard) GC_SYMBOL(gc_profile_leave) GC_AT
 
 /* Writes what has been profiled so far, a table for each function, as memory_profiler prints it. Mem usage:
  * bytes in objects when the function began, and then what the line left behind, the most of all times.
- * Increment: the sum of what the line added and took away. Occurrences: its allocations, frees, collections
- * and calls of profiled functions; in the first line, the calls of the function. The same is written at exit
+ * Increment: the sum of what the line added and took away. Occurrences: its allocations, frees, calls of
+ * gc_collect() and of profiled functions that did any of that; in the first line, the calls of the function. The same is written at exit
  * to the file of the option profile_file, or to stderr. Functions that are still active count as far as they
  * have come. 0, also if nothing was profiled; -1 with EIO (`fd` cannot be written to), ENOMEM. May take
  * some tenths of a second, for debug information is read with libdw, which is loaded then. */

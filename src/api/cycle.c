@@ -31,6 +31,7 @@
 #include "base/fmt.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "profile/profile.h"
 
 enum { CALLBACKS_MAX = 64, NS_PER_US = 1000 };
 
@@ -264,5 +265,9 @@ void gl_hook_cycle_stop(const gl_cycle_report *report)
         .duration_ns = report->duration_ns,
     };
     trace(report);
+    /* What the program had freed is not in use any more since then. */
+    gl_profile_collected(report->reclaimed_bytes - report->reclaimed_slack_bytes -
+                             report->quarantine.released_bytes,
+                         report->reason == GC_REASON_EXPLICIT);
     call_all(&event);
 }

@@ -16,6 +16,7 @@
 #include "api/environment.h"
 #include "api/findings.h"
 #include "api/options.h"
+#include "api/profile.h"
 #include "api/scope.h"
 #include "api/stats.h"
 #include "base/fmt.h"
@@ -26,6 +27,8 @@
 #include "os/memory.h"
 #include "os/system.h"
 #include "os/threads.h"
+#include "profile/profile.h"
+#include "profile/records.h"
 
 enum {
     EXIT_TOOL_FAILURE = 125,
@@ -112,6 +115,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+    gl_record_after_fork_child();
     if (fork_is == FORK_ALONE) {
         gl_threads_after_fork_alone();
         return;
@@ -219,6 +223,7 @@ bool gl_hook_start(void)
 
 void gl_hook_thread_leaves(void)
 {
+    gl_profile_thread_leaves();
     gl_scope_thread_leaves();
 }
 
@@ -228,6 +233,7 @@ __attribute__((destructor)) static void end(void)
 {
     if (gl_start_is_ready()) {
         gl_fmt_expect_end();
+        gl_profile_write_at_exit();
         gl_scope_write_lines();
         gl_stats_write_file();
         gl_findings_ended();

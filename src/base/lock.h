@@ -23,6 +23,7 @@ enum gl_rank {
     GL_RANK_CACHES,      /* the registry of allocation caches */
     GL_RANK_BIN,         /* one per size class and kind */
     GL_RANK_ARENA,       /* runs of blocks */
+    GL_RANK_PROFILE,     /* what profiled functions have done */
     GL_RANK_META,        /* the library's own memory */
     GL_RANK_OS           /* mappings, the stop protocol */
 };

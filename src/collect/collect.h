@@ -35,6 +35,8 @@ typedef struct gl_cycle_report {
     uint64_t candidates; /* objects at the start */
     uint64_t collected, uncollectable;
     uint64_t reclaimed_bytes;
+    uint64_t reclaimed_slack_bytes; /* of these, what large objects that the program had not freed could not
+                                       use of their blocks */
     uint64_t heap_before_bytes, live_bytes; /* in use at the start; after the flip */
     uint64_t root_bytes;                    /* scanned as roots */
     uint64_t stop_ns, roots_ns, mark_ns, flip_ns; /* phases of the pause */

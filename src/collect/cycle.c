@@ -294,6 +294,7 @@ static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_b
 
     r->collected = context.flipped.objects;
     r->reclaimed_bytes = context.flipped.bytes;
+    r->reclaimed_slack_bytes = context.flipped.slack_bytes;
     r->live_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
     r->duration_ns = gl_os_now_ns() - start_ns;
     gl_control_finished(r);

@@ -36,6 +36,10 @@ void gl_hook_object_freed(void *start, unsigned state);
 struct gl_object;
 void gl_hook_condemned_used(const struct gl_object *object, const char *call);
 
+/* The calling thread is observed (heap/cache.h), and has allocated, freed or resized an object: bytes in
+ * objects have changed by so much. (profile/profile.c) */
+void gl_hook_observed(ptrdiff_t change_bytes);
+
 /* The calling thread is about to end; it still has its cache. (api/start.c) */
 void gl_hook_thread_leaves(void);
 
