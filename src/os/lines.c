@@ -170,12 +170,19 @@ static bool find_chain(const gl_lines *lines, Dwarf_Addr address, chain *c)
     return find_unit(lines->dwarf, address, &c->unit, &c->tree) && descend(c, &c->tree, address, 0);
 }
 
+/* C++ gives an instance of a template its arguments, and __func__ does not. */
+static bool is_called(Dwarf_Die *die, const char *name)
+{
+    const char *its = dw.dwarf_diename(die);
+    size_t n = strlen(name);
+    return its && strncmp(its, name, n) == 0 && (its[n] == '\0' || its[n] == '<');
+}
+
 /* The innermost function of the name, or else the outermost one; its place in the chain. */
 static int find_function(chain *c, const char *name)
 {
     for (int i = c->n - 1; i >= 0; i--) {
-        const char *its = is_function(&c->die[i]) ? dw.dwarf_diename(&c->die[i]) : NULL;
-        if (its && strcmp(its, name) == 0)
+        if (is_function(&c->die[i]) && is_called(&c->die[i], name))
             return i;
     }
     return 0;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/fmt.h"
@@ -305,10 +306,18 @@ static void write_rest(report *r, const table *t)
 static void write_with_lines(report *r, table *t)
 {
     unsigned line = (unsigned)t->record.line;
-    t->first = t->place.first_line && t->place.first_line < line ? t->place.first_line : line;
+    bool is_it = t->place.first_line && t->place.first_line <= line && line < t->place.end_line;
+    if (!is_it) {
+        /* Another function than the compiler says: lines with changes only, from GC_PROFILE() on. */
+        t->place.first_line = line;
+        t->place.end_line = UINT_MAX;
+    }
+    t->first = t->place.first_line;
     t->last = line;
     locate_points(r, t);
-    gl_lines_each(&r->lines, t->record.begin, t->record.function, extend_range, t);
+    if (is_it) {
+        gl_lines_each(&r->lines, t->record.begin, t->record.function, extend_range, t);
+    }
     t->n_rows = t->last - t->first + 1;
     t->rows = gl_meta_alloc(t->n_rows * sizeof *t->rows);
     if (!t->rows) {
