@@ -45,6 +45,7 @@ static struct {
     gl_lock lock;
     scope_entry *first, *last;
     scope_run *open;
+    volatile gl_word n_open; /* how many: to be read without the lock */
     uint64_t last_serial;
     uint64_t bound_bytes; /* as the collector knows it */
 } scopes = {.lock = GL_LOCK_INIT(GL_RANK_SCOPES), .bound_bytes = UINT64_MAX};
@@ -133,6 +134,7 @@ static void finish_locked(scope_run *run)
     uint64_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
     uint64_t peak = larger(run->peak_bytes, larger(gl_load_relaxed(&gl_heap.peak_bytes), in_use));
     s->open--;
+    gl_store_relaxed(&scopes.n_open, gl_load_relaxed(&scopes.n_open) - 1);
     s->entry_bytes = run->entry_bytes;
     s->exit_bytes = in_use;
     s->peak_bytes = peak;
@@ -229,6 +231,7 @@ static void begin_locked(scope_run *run, scope_entry *entry, size_t limit_bytes)
     scopes.open = run;
     entry->stats.entered++;
     entry->stats.open++;
+    gl_store_relaxed(&scopes.n_open, gl_load_relaxed(&scopes.n_open) + 1);
     tell_bound_locked();
     run->start_ns = gl_os_now_ns();
 }
@@ -297,6 +300,9 @@ size_t gl_scope_each(int (*fn)(const gc_scope_stats *stats, void *arg), void *ar
 
 void gl_scope_thread_leaves(void)
 {
+    if (gl_load_relaxed(&scopes.n_open) == 0) {
+        return;
+    }
     gl_lock_acquire(&scopes.lock);
     finish_all_locked(is_own, 0);
     gl_lock_release(&scopes.lock);

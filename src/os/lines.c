@@ -30,30 +30,48 @@
     X(dwarf_decl_line) X(dwarf_attr_integrate) X(dwarf_getsrc_die) X(dwarf_lineno)                 \
     X(dwarf_linesrc) X(dwarf_getsrclines) X(dwarf_onesrcline) X(dwarf_lineaddr) X(dwarf_lineendsequence)
 
-/* Each set to one value only, `is_loaded` last. */
-static struct {
-    volatile gl_word is_loaded;
+static struct functions {
 #define DECLARE(name) __typeof__(name) *name;
     EACH_FUNCTION(DECLARE)
 #undef DECLARE
 } dw;
 
-static bool load(void)
+static Dwfl_Callbacks callbacks; /* must outlive each session */
+
+enum { NOT_LOADED, WRITING, LOADED };
+enum { SPINS_MAX = 1000000 }; /* in the child of a fork, the one that writes may not exist */
+static volatile gl_word load_state;
+
+static bool look_up(struct functions *found)
 {
-    if (gl_load_acquire(&dw.is_loaded))
-        return true;
     void *library = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return false;
-    bool has_all = true;
-#define LOOK_UP(name)                                         \
-    dw.name = (__typeof__(dw.name))dlsym(library, #name);     \
-    has_all = has_all && dw.name;
+    bool has_all = library != NULL;
+#define LOOK_UP(name)                                                                      \
+    found->name = has_all ? (__typeof__(found->name))dlsym(library, #name) : NULL;         \
+    has_all = has_all && found->name;
     EACH_FUNCTION(LOOK_UP)
 #undef LOOK_UP
-    if (has_all)
-        gl_store_release(&dw.is_loaded, 1);
     return has_all;
+}
+
+/* Several threads may look for them at once; one of them writes down what all have found. */
+static bool load(void)
+{
+    struct functions found;
+    if (gl_load_acquire(&load_state) == LOADED)
+        return true;
+    if (!look_up(&found))
+        return false;
+    if (gl_cas_full(&load_state, NOT_LOADED, WRITING)) {
+        dw = found;
+        callbacks.find_elf = dw.dwfl_build_id_find_elf;
+        callbacks.find_debuginfo = dw.dwfl_build_id_find_debuginfo;
+        callbacks.section_address = dw.dwfl_offline_section_address;
+        gl_store_release(&load_state, LOADED);
+    }
+    for (int i = 0; i < SPINS_MAX && gl_load_acquire(&load_state) != LOADED; i++)
+        gl_spin_hint();
+    return gl_load_acquire(&load_state) == LOADED;
 }
 
 /* Separate debug information is looked for on this machine only. */
@@ -68,13 +86,9 @@ static Dwarf *read_file(Dwfl *session, const char *path)
 
 bool gl_lines_open(gl_lines *lines, const char *path)
 {
-    static Dwfl_Callbacks callbacks; /* each writes the same; it must outlive the session */
     *lines = (gl_lines){NULL, NULL};
     if (!load())
         return false;
-    callbacks.find_elf = dw.dwfl_build_id_find_elf;
-    callbacks.find_debuginfo = dw.dwfl_build_id_find_debuginfo;
-    callbacks.section_address = dw.dwfl_offline_section_address;
     Dwfl *session = dw.dwfl_begin(&callbacks);
     if (!session)
         return false;

@@ -11,13 +11,15 @@ typedef __typeof__(_Unwind_Backtrace) backtrace_function;
 typedef __typeof__(_Unwind_GetIP) get_ip_function;
 typedef __typeof__(_Unwind_GetCFA) get_cfa_function;
 
-/* Each set to one value only, `is_loaded` last. */
 static struct {
-    volatile gl_word is_loaded;
+    volatile gl_word state;
     backtrace_function *backtrace;
     get_ip_function *get_ip;
     get_cfa_function *get_cfa;
 } unwinder;
+
+enum { NOT_LOADED, WRITING, LOADED };
+enum { SPINS_MAX = 1000000 }; /* in the child of a fork, the one that writes may not exist */
 
 static void *look_up(void *library, const char *name)
 {
@@ -25,20 +27,29 @@ static void *look_up(void *library, const char *name)
     return found || !library ? found : dlsym(library, name);
 }
 
+/* Several threads may look for it at once; one of them writes down what all have found. */
 bool gl_unwind_load(void)
 {
-    if (gl_load_acquire(&unwinder.is_loaded)) {
+    if (gl_load_acquire(&unwinder.state) == LOADED) {
         return true;
     }
     void *library = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
-    unwinder.backtrace = (backtrace_function *)look_up(library, "_Unwind_Backtrace");
-    unwinder.get_ip = (get_ip_function *)look_up(library, "_Unwind_GetIP");
-    unwinder.get_cfa = (get_cfa_function *)look_up(library, "_Unwind_GetCFA");
-    if (!unwinder.backtrace || !unwinder.get_ip || !unwinder.get_cfa) {
+    void *backtrace_found = look_up(library, "_Unwind_Backtrace");
+    void *get_ip_found = look_up(library, "_Unwind_GetIP");
+    void *get_cfa_found = look_up(library, "_Unwind_GetCFA");
+    if (!backtrace_found || !get_ip_found || !get_cfa_found) {
         return false;
     }
-    gl_store_release(&unwinder.is_loaded, 1);
-    return true;
+    if (gl_cas_full(&unwinder.state, NOT_LOADED, WRITING)) {
+        unwinder.backtrace = (backtrace_function *)backtrace_found;
+        unwinder.get_ip = (get_ip_function *)get_ip_found;
+        unwinder.get_cfa = (get_cfa_function *)get_cfa_found;
+        gl_store_release(&unwinder.state, LOADED);
+    }
+    for (int i = 0; i < SPINS_MAX && gl_load_acquire(&unwinder.state) != LOADED; i++) {
+        gl_spin_hint();
+    }
+    return gl_load_acquire(&unwinder.state) == LOADED;
 }
 
 typedef struct visit {

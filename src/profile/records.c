@@ -153,7 +153,8 @@ void gl_record_reset(void)
     gl_lock_release(&records.lock);
 }
 
-/* A record that another thread was putting on the list may be its end, and not known as that yet. */
+/* A record that another thread was putting on the list may be its end, and not known as that yet. Where there
+ * is nothing, no page is written. */
 void gl_record_after_fork_child(void)
 {
     gl_record *record = (gl_record *)gl_load_relaxed(&records.first);
@@ -163,6 +164,8 @@ void gl_record_after_fork_child(void)
             record = record->next;
         }
         records.last = record;
+    }
+    if (gl_lock_is_held(&records.lock)) {
         gl_lock_reset(&records.lock);
     }
 }
