@@ -348,7 +348,7 @@ static NOINLINE void *work(void *arg)
 
 static void *unprofiled(void *stop)
 {
-    while (!*(volatile bool *)stop) {
+    while (!__atomic_load_n((bool *)stop, __ATOMIC_ACQUIRE)) {
         gc_free(make(MIB / 2));
     }
     return NULL;
@@ -357,16 +357,16 @@ static void *unprofiled(void *stop)
 START_TEST(threads_are_summed_and_others_left_out)
 {
     pthread_t threads[N_THREADS], other;
-    volatile bool stop = false;
+    bool stop = false;
     gc_disable();
-    ck_assert_int_eq(pthread_create(&other, NULL, unprofiled, (void *)&stop), 0);
+    ck_assert_int_eq(pthread_create(&other, NULL, unprofiled, &stop), 0);
     for (uintptr_t i = 0; i < N_THREADS; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, work, (void *)i), 0);
     }
     for (int i = 0; i < N_THREADS; i++) {
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     }
-    stop = true;
+    __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     ck_assert_int_eq(pthread_join(other, NULL), 0);
     read_report();
     check_row("work", WORK_FIRST + 4, 0, 2L * N_THREADS * N_EACH);
