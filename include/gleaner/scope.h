@@ -144,7 +144,8 @@ void gc_profile_leave(gc_profile_guard *guard) GC_SYMBOL(gc_profile_leave) GC_AT
  * what it reclaims. Of recursive calls, and of profiled functions that call each other, each has its own
  * share: the caller sees what the callee has changed when that returns. Lines need debug information (-g);
  * without it the report shows addresses. While no profiled function is active in a thread, the thread pays
- * nothing; inside, an allocation or a free costs two microseconds or three, and a tenth for each frame in between. */
+ * nothing; inside, an allocation or a free costs two microseconds or three, and a tenth for each frame in
+ * between. */
 #define GC_PROFILE()                                                                            \
     static gc_profile_site gc_profile_site_here = {__FILE__, __func__, __LINE__, 0};            \
     GC_ATTR(cleanup(gc_profile_leave)) gc_profile_guard gc_profile_guard_here = {0};            \
@@ -153,8 +154,8 @@ void gc_profile_leave(gc_profile_guard *guard) GC_SYMBOL(gc_profile_leave) GC_AT
 /* Writes what has been profiled so far, a table for each function, as memory_profiler prints it. Mem usage:
  * bytes in objects when the function began, and then what the line left behind, the most of all times.
  * Increment: the sum of what the line added and took away. Occurrences: its allocations, frees, calls of
- * gc_collect() and of profiled functions that did any of that; in the first line, the calls of the function. The same is written at exit
- * to the file of the option profile_file, or to stderr. Functions that are still active count as far as they
+ * gc_collect() and of profiled functions that did any of that; in the first line, the calls of the function.
+ * The same is written at exit to the file of the option profile_file, or to stderr. Functions that are still active count as far as they
  * have come. 0, also if nothing was profiled; -1 with EIO (`fd` cannot be written to), ENOMEM. May take
  * some tenths of a second, for debug information is read with libdw, which is loaded then. */
 int gc_profile_report(int fd) GC_SYMBOL(gc_profile_report);

@@ -3,7 +3,7 @@
  * os/lines.h - from addresses to lines of source, by debug information (DWARF).
  *
  * libdw of elfutils reads it. It is loaded here, when the first report wants lines: it and what it needs are
- * eight libraries, a megabyte and a half, which a program that is never profiled shall not carry, and a
+ * five libraries of 1.2 MB, which a program that is never profiled shall not carry, and a
  * separate program for the reports would have to be found and run from inside an exit. It allocates with
  * malloc: to be called by reports only, with no lock held. Without libdw (at build time its headers) nothing
  * is found.
@@ -35,8 +35,8 @@ typedef struct gl_line_place {
  * another, its own line all the same. */
 bool gl_lines_find(const gl_lines *lines, uintptr_t address, const char *name, gl_line_place *place);
 
-/* Calls fn for each line of that function, in the file of the code at the address, for which there is code, in any order and more than once. Code of
- * other functions that the compiler has mixed in is left out. */
+/* Calls fn for each line of that function, in the file of the code at the address, for which there is code, in
+ * any order and more than once. Code of other functions that the compiler has mixed in is left out. */
 void gl_lines_each(const gl_lines *lines, uintptr_t address, const char *name,
                    void (*fn)(unsigned line, void *arg), void *arg);
 

@@ -117,7 +117,8 @@ static void test_profile()
     expect(contains(report, "Function: profiled_template\n"), "a template is profiled");
     expect(contains(report, "Function: operator()\n"), "a lambda is profiled");
     expect(contains(report, "Function: throw_inside\n"), "what threw is profiled");
-    expect(contains(report, " 10.0 MiB            2       return static_cast<T *>"), "instances of a template are one function");
+    expect(contains(report, " 10.0 MiB            2       return static_cast<T *>"),
+           "instances of a template are one function");
     expect(contains(report, "  4.0 MiB            1           text = static_cast<char *>"),
            "the line in the lambda");
     if (n_faults) {
