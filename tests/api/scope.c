@@ -364,6 +364,28 @@ START_TEST(live_data_breaks_a_bound_gently)
 }
 END_TEST
 
+START_TEST(the_old_trigger_comes_back)
+{
+    gc_config config = {.size = sizeof config, .trigger_bytes = 256 * mib};
+    ck_assert_int_eq(gc_init(&config), 0);
+    GC_SCOPE ("before and after", 0) {
+        for (int i = 0; i < 2; i++) {
+            GC_SCOPE ("in between", 2 * mib) {
+                churn(mib);
+                if (i == 0) {
+                    continue;
+                }
+                churn(20 * mib);
+            }
+        }
+        churn(60 * mib); /* nothing is opened or closed before this */
+    }
+    if (!is_stressed()) {
+        ck_assert_uint_ge(stats_of("before and after").max_growth_bytes, 50 * mib);
+    }
+}
+END_TEST
+
 static jmp_buf back;
 
 static void jump_out_of_scope(void)
@@ -578,6 +600,7 @@ Suite *scope_suite(void)
     tcase_add_test(scope, nested_scopes_have_their_own_peaks);
     tcase_add_test(scope, a_bound_holds);
     tcase_add_test(scope, the_tightest_bound_counts_and_ends_with_its_scope);
+    tcase_add_test(scope, the_old_trigger_comes_back);
     tcase_add_test(scope, live_data_breaks_a_bound_gently);
     tcase_add_test(scope, a_scope_that_was_jumped_over_ends_with_the_next_around_it);
     tcase_add_test(scope, threads_have_right_peaks);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/profile/bare.c - compiled without debug information: the report at exit shows addresses. */
+/* tests/profile/bare.c - built without debug information, and with several kinds of it. Optimised, the profiled
+ * function is inlined into main(). */
 #include <gleaner/gc.h>
 #include <gleaner/scope.h>
 
 static void *volatile kept;
 
-static __attribute__((noinline)) void profiled_bare(void)
+static void profiled_bare(void)
 {
     GC_PROFILE();
-    kept = gc_malloc_atomic(3 << 20);
+    kept = gc_malloc_atomic(1 << 20);
 }
 
 int main(void)
 {
-    profiled_bare();
+    GC_PROFILE();
+    for (int i = 0; i < 3; i++)
+        profiled_bare();
     return kept == 0;
 }

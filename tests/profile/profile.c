@@ -530,6 +530,28 @@ START_TEST(reset_forgets)
 }
 END_TEST
 
+enum { REPORTS_FIRST = __LINE__ + 2 };
+
+static NOINLINE void reports(void)
+{
+    GC_PROFILE();
+    int fd = open("/dev/null", O_WRONLY);
+    gc_profile_report(fd); /* REPORTS_FIRST + 4 */
+    kept[0] = make(MIB);
+    close(fd);
+}
+
+/* Also where libdw allocates on this very heap. */
+START_TEST(a_report_is_not_in_the_report)
+{
+    gc_disable();
+    reports();
+    read_report();
+    check_row("reports", REPORTS_FIRST + 5, MIB, 1);
+    ck_assert_int_eq(row_of("reports", REPORTS_FIRST + 4).occurrences, 0);
+}
+END_TEST
+
 START_TEST(errors_of_the_report)
 {
     errno = 0;
@@ -559,7 +581,7 @@ START_TEST(without_debug_information)
     ck_assert_int_eq(run("env -u GLEANER_PROFILE_FILE tests/profile/bare 2>&1"), 0);
     ck_assert_ptr_nonnull(strstr(report, "bare.c   Function: profiled_bare\n"));
     ck_assert_ptr_nonnull(strstr(report, "(no debug information in /"));
-    ck_assert_ptr_nonnull(strstr(report, "     ?      3.0 MiB      3.0 MiB            1   at 0x"));
+    ck_assert_ptr_nonnull(strstr(report, "     ?      3.0 MiB      3.0 MiB            3   at 0x"));
 }
 END_TEST
 
@@ -603,9 +625,13 @@ START_TEST(kinds_of_debug_information)
         return;
     }
     ck_assert_msg(status == 0, "%s: %s", kinds[_i], report);
-    check_row("profiled_bare", 11, 3 * MIB, 1);
-    ck_assert_str_eq(row_of("profiled_bare", 11).text, "    kept = gc_malloc_atomic(3 << 20);");
-    ck_assert_ptr_null(strstr(report, "int main(void)")); /* beyond the end of the function */
+    check_row("profiled_bare", 12, 3 * MIB, 3);
+    ck_assert_str_eq(row_of("profiled_bare", 12).text, "    kept = gc_malloc_atomic(1 << 20);");
+    ck_assert_int_eq(row_of("profiled_bare", 9).occurrences, 3);
+    check_row("main", 19, 3 * MIB, 3);
+    /* It ends where the next function begins. */
+    const char *table = table_of("profiled_bare"), *next = strstr(table, "int main(void)");
+    ck_assert_msg(!next || next > strstr(table, "\n\n"), "%s", report);
 }
 END_TEST
 
@@ -632,6 +658,7 @@ int main(void)
         tcase_add_loop_test(t, the_child_of_a_fork_starts_empty, 0, 2);
         tcase_add_test(t, code_that_is_unloaded);
         tcase_add_test(t, reset_forgets);
+        tcase_add_test(t, a_report_is_not_in_the_report);
         if (getenv("top_builddir") && !*getenv("GL_SANITIZE")) {
             tcase_add_loop_test(t, kinds_of_debug_information, 0, 7);
         }
