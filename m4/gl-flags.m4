@@ -48,19 +48,20 @@ AC_DEFUN([GL_COMPILER_WARNINGS], [
 #   -fno-tree-loop-distribute-patterns  gcc turns short zeroing loops into calls of memset, which
 #                                       doubles the time of a small allocation
 #   -fno-strict-aliasing                the heap hands out storage of any type
+#   -fexceptions                        a finalizer may leave by an exception, and operator new lets
+#                                       std::bad_alloc through
 # src/malloc in addition:
 #   -fno-builtin-...                    calloc must not become a call of calloc
-#   -fexceptions                        operator new lets std::bad_alloc through
 # Linking: bind at start (nothing of ours may run the lazy binder inside malloc), read-only
 # relocations, and no unloading, for threads and signal handlers keep addresses of the library.
 AC_DEFUN([GL_LIBRARY_FLAGS], [
   GL_LIBRARY_CFLAGS=
   GL_TRY_CFLAGS([GL_LIBRARY_CFLAGS],
     [-fvisibility=hidden -ftls-model=initial-exec -fno-tree-loop-distribute-patterns
-     -fno-strict-aliasing])
+     -fno-strict-aliasing -fexceptions])
   GL_MALLOC_CFLAGS=
   GL_TRY_CFLAGS([GL_MALLOC_CFLAGS],
-    [-fexceptions -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+    [-fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
      -fno-builtin-aligned_alloc -fno-builtin-memalign -fno-builtin-posix_memalign])
   GL_LIBRARY_LDFLAGS=
   GL_TRY_LDFLAGS([GL_LIBRARY_LDFLAGS],

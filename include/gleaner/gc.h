@@ -128,7 +128,8 @@ int gc_asprintf(char **out, const char *format, ...)
  * to the error handler (default: one line that names call, address and why, then abort()). */
 void gc_free(void *p) GC_SYMBOL(gc_free);
 
-/* What gc_del() does with the reference that it takes away. Counted objects lose one count. */
+/* What gc_del() does with the reference that it takes away: a counted object (gleaner/refcount.h) loses one
+ * count. */
 void gc_del_reference(void *p) GC_SYMBOL(gc_del_reference);
 
 /* Python's `del`: drops the reference in the variable and sets it to NULL. An object that is not
@@ -150,7 +151,8 @@ void gc_del_reference(void *p) GC_SYMBOL(gc_del_reference);
 size_t gc_collect(void) GC_SYMBOL(gc_collect);
 
 /* Collects generation 0 (young), 1 or 2 (all), and returns the number of reclaimed objects, or -1
- * with EINVAL or EBUSY. The present collector keeps one generation: 0 and 1 collect everything. */
+ * with EINVAL, EBUSY or EAGAIN. The present collector keeps one generation: 0 and 1 look at everything,
+ * too, and are counted as what was asked for. */
 ssize_t gc_collect_generation(int generation) GC_SYMBOL(gc_collect_generation);
 
 /* Does a piece of collection work of about `budget_ns`; 1 while some remains, 0 when a cycle is
@@ -167,10 +169,11 @@ int gc_is_enabled(void) GC_SYMBOL(gc_is_enabled); /* 1 or 0 */
  * negative), [1] and [2] the collections of the generation below since the last of that one. */
 void gc_get_count(size_t count[3]) GC_SYMBOL(gc_get_count);
 
-/* Thresholds for these counts. [0] = 0 stops automatic collection. After gc_set_threshold() with
- * another value a collection starts when count[0] exceeds it (checked each time a thread fetches
- * a batch of objects, not at every call) or when the pacer asks for one, whichever comes first;
- * before, the pacer alone decides, by bytes. [1] and [2] wait for generations. */
+/* Thresholds for these counts, as in Python. [0] = 0 stops automatic collection. After
+ * gc_set_threshold() with another value a collection starts when count[0] exceeds it (checked each
+ * time a thread fetches a batch of objects, not at every call): of the oldest generation whose count
+ * exceeds its threshold. The pacer may ask for a full one before that; without gc_set_threshold() it
+ * alone decides, by bytes. */
 void gc_get_threshold(size_t threshold[3]) GC_SYMBOL(gc_get_threshold);
 void gc_set_threshold(const size_t threshold[3]) GC_SYMBOL(gc_set_threshold);
 
@@ -211,7 +214,7 @@ typedef struct gc_generation_stats {
 /* Filled by gc_get_stats(). Set `size` to sizeof(gc_stats) first. */
 typedef struct gc_stats {
     size_t size;
-    gc_generation_stats generations[3]; /* full collections count in [2] */
+    gc_generation_stats generations[3]; /* by what was asked for; those that the pacer starts are full, [2] */
     uint64_t live_bytes;          /* in objects that are allocated now, by slot size */
     uint64_t live_objects;        /* in mode `safe` with those in quarantine */
     uint64_t heap_bytes;          /* blocks that hold objects, whole */
@@ -343,7 +346,7 @@ size_t gc_sizeof(const void *p) GC_SYMBOL(gc_sizeof);
 /* 1 if `p` is the start of an allocated object that the collector scans, else 0. */
 int gc_is_tracked(const void *p) GC_SYMBOL(gc_is_tracked);
 
-/* 1 if the finalizer of the object at `p` has run, else 0. */
+/* 1 if a finalizer of the object at `p` has run (gleaner/weakref.h), else 0. */
 int gc_is_finalized(const void *p) GC_SYMBOL(gc_is_finalized);
 
 /* The generation of the object at `p`, 0 to 2, or 3 if frozen; -1 with EINVAL if it is no object.

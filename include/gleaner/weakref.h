@@ -49,7 +49,7 @@ size_t gc_get_weakref_count(const void *object) GC_SYMBOL(gc_get_weakref_count);
 
 /* Sets *slot = object, a pointer that does not keep the object alive wherever the slot is - in static
  * data, on a stack, inside a scanned object -, and is set to NULL when the object goes. A slot inside an
- * object of ours is forgotten when that object goes; others must be unregistered before their memory
+ * object of ours is forgotten when that object goes, or is moved by gc_realloc(); others must be unregistered before their memory
  * does. Registering a slot again changes its object. EINVAL (slot NULL or misaligned, no object of
  * ours), ENOMEM. (Boehm's disappearing links, which must be hidden from the collector by hand.) */
 int gc_weak_slot_register(void **slot, void *object) GC_SYMBOL(gc_weak_slot_register);
@@ -174,13 +174,13 @@ typedef void (*gc_finalizer_fn)(void *object, void *arg);
 gc_finalizer *gc_finalize(void *object, gc_finalizer_fn fn, void *arg, unsigned flags)
     GC_SYMBOL(gc_finalize);
 
-/* The function will not be called. ENOENT if it was already, or is about to be. */
+/* The function will not be called. ENOENT if it was already. */
 int gc_finalize_detach(gc_finalizer *finalizer) GC_SYMBOL(gc_finalize_detach);
 
 /* Calls it now, in this thread, and never again. ENOENT as above. */
 int gc_finalize_call(gc_finalizer *finalizer) GC_SYMBOL(gc_finalize_call);
 
-/* 1 if it has not been called, nor detached; else 0. */
+/* 1 if it has been neither called nor detached; else 0. */
 int gc_finalize_alive(gc_finalizer *finalizer) GC_SYMBOL(gc_finalize_alive);
 
 /* Runs up to `max` of the finalizers, destructors and callbacks that wait (0: all) in this thread, and

@@ -26,36 +26,14 @@ static void *fail(int error)
 
 /* ---- Zeroed objects ------------------------------------------------------------------------- */
 
-/* Up to here a slot is the request rounded up to 16, without slack, and its class the number of
- * granules (heap/size_class.h). */
-enum { TINY_MAX = 128 };
-
-/* Zeroes a slot of up to TINY_MAX bytes, a multiple of 16. Straight stores that overlap: two to four
- * times as fast as a call of memset(). */
-static inline void zero_tiny(char *p, size_t bytes)
-{
-    if (bytes <= 32) {
-        memset(p, 0, 16);
-        memset(p + bytes - 16, 0, 16);
-    } else if (bytes <= 64) {
-        memset(p, 0, 32);
-        memset(p + bytes - 32, 0, 32);
-    } else {
-        memset(p, 0, 64);
-        memset(p + bytes - 64, 0, 64);
-    }
-}
-
-_Static_assert((int)TINY_MAX == (int)GL_STRIP_MAX, "tiny objects come from strips");
-
 /* When the strip has ended: what was freed, or a refill. */
 static __attribute__((noinline)) void *allocate_without_strip(size_t size)
 {
-    if (size <= TINY_MAX) {
+    if (size <= GL_TINY_MAX) {
         size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
         char *p = gl_try_pop(gl_bin_of(GL_KIND_SCANNED, (uint32_t)(bytes >> GL_GRANULE_SHIFT)));
         if (GL_LIKELY(p != NULL)) {
-            zero_tiny(p, bytes);
+            gl_zero_tiny(p, bytes);
             return p;
         }
     }
@@ -65,9 +43,9 @@ static __attribute__((noinline)) void *allocate_without_strip(size_t size)
 /* The fast path calls nothing, so that it needs no frame; all else is behind a tail call. */
 static inline void *allocate_scanned(size_t size)
 {
-    if (GL_LIKELY(size <= TINY_MAX)) {
+    if (GL_LIKELY(size <= GL_TINY_MAX)) {
         size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
-        void *p = gl_try_bump((uint32_t)(bytes >> GL_GRANULE_SHIFT), bytes);
+        void *p = gl_try_bump(&gl_self->scanned_strips[bytes >> GL_GRANULE_SHIFT], bytes);
         if (GL_LIKELY(p != NULL)) {
             return p;
         }
@@ -167,11 +145,4 @@ void gc_free(void *p)
     if (p && GL_UNLIKELY(!gl_free(p, "gc_free"))) {
         errno = EINVAL;
     }
-}
-
-/* Objects are not counted in this version: the reference is gone from the caller's variable, and
- * the next collection sees it. */
-void gc_del_reference(void *p)
-{
-    (void)p;
 }

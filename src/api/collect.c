@@ -7,17 +7,16 @@
 #include "api/start.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "os/threads.h"
 
-enum { GENERATION_OLDEST = 2 };
-
 /* From inside gc_blocking_call() the thread comes out first: who collects must not count as one
  * that need not be stopped. */
-static gl_cycle_result collect_outside(gl_cycle_report *report)
+static gl_cycle_result collect_outside(int generation, gl_cycle_report *report)
 {
     bool is_blocking = gl_threads_leave();
-    gl_cycle_result result = gl_collect(GC_REASON_EXPLICIT, report);
+    gl_cycle_result result = gl_collect_generation(generation, GC_REASON_EXPLICIT, report);
     if (is_blocking) {
         gl_threads_reenter();
     }
@@ -25,18 +24,21 @@ static gl_cycle_result collect_outside(gl_cycle_report *report)
 }
 
 /* 0 or an errno value. */
-static int collect_now(size_t *n_collected)
+static int collect_now(int generation, size_t *n_collected)
 {
     gl_cycle_report report = {0};
     *n_collected = 0;
     if (!gl_start_ensure()) {
         return ENOMEM;
     }
-    switch (collect_outside(&report)) {
+    switch (collect_outside(generation, &report)) {
     case GL_CYCLE_DONE:
-        /* Each object counts once: when it is found. Those of malloc's are watched then. */
-        *n_collected = (size_t)(report.collected - report.lost.ripe_objects +
+        /* Each object counts once: when it is found. Those of malloc's are watched then, those with
+         * finalizers wait for these. */
+        *n_collected = (size_t)(report.collected + report.finalize.found -
+                                 report.finalize.reclaimed - report.lost.ripe_objects +
                                  report.lost.new_objects - report.quarantine.released_objects);
+        gl_finalize_run_if_due();
         return 0;
     case GL_CYCLE_BUSY:
         return EBUSY;
@@ -48,7 +50,7 @@ static int collect_now(size_t *n_collected)
 size_t gc_collect(void)
 {
     size_t n_collected;
-    int error = collect_now(&n_collected);
+    int error = collect_now(GL_GENERATION_OLDEST, &n_collected);
     if (error) {
         errno = error;
     }
@@ -58,8 +60,9 @@ size_t gc_collect(void)
 ssize_t gc_collect_generation(int generation)
 {
     size_t n_collected = 0;
-    int error =
-        generation < 0 || generation > GENERATION_OLDEST ? EINVAL : collect_now(&n_collected);
+    int error = generation < 0 || generation > GL_GENERATION_OLDEST
+                    ? EINVAL
+                    : collect_now(generation, &n_collected);
     if (error) {
         errno = error;
         return -1;
@@ -70,7 +73,7 @@ ssize_t gc_collect_generation(int generation)
 int gc_collect_step(uint64_t budget_ns)
 {
     (void)budget_ns;
-    return gc_collect_generation(GENERATION_OLDEST) < 0 ? -1 : 0;
+    return gc_collect_generation(GL_GENERATION_OLDEST) < 0 ? -1 : 0;
 }
 
 /* ---- Automatic collection ------------------------------------------------------------------- */

@@ -183,7 +183,7 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
     gl_fmt_init(line);
     gl_fmt_str(line, "gleaner: gc ");
     gl_fmt_dec(line, report->sequence);
-    gl_fmt_str(line, report->generation == 2 ? " full " : " young ");
+    gl_fmt_str(line, report->generation == GL_GENERATION_OLDEST ? " full " : " young ");
     gl_fmt_str(line, reason_name(report->reason));
     gl_fmt_str(line, ": ");
     gl_fmt_bytes(line, report->heap_before_bytes);
@@ -198,6 +198,7 @@ static void compose(gl_fmt *line, const gl_cycle_report *report)
     add_ms(line, " ms (stop ", report->stop_ns);
     add_ms(line, " roots ", report->roots_ns);
     add_ms(line, " mark ", report->mark_ns);
+    add_ms(line, " weak ", report->weak_ns);
     add_ms(line, " flip ", report->flip_ns);
     gl_fmt_str(line, "), ");
     gl_fmt_dec(line, report->n_threads);

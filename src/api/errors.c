@@ -14,6 +14,7 @@
 #include "base/fmt.h"
 #include "base/knobs.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "heap/quarantine.h"
 #include "os/memory.h"
@@ -121,6 +122,8 @@ static const char *name_of(gc_error_code code)
         return "released too often";
     case GC_ERROR_CORRUPTION:
         return "heap corruption";
+    case GC_ERROR_USE_AFTER_RELEASE:
+        return "use after release";
     }
     return "error";
 }
@@ -142,13 +145,18 @@ static void write_error(const gc_error *error)
     gl_fmt_write(&line, 2);
 }
 
+static bool is_freed_again(gc_error_code code)
+{
+    return code == GC_ERROR_DOUBLE_FREE || code == GC_ERROR_OVER_RELEASE;
+}
+
 /* In mode `safe` a second free() does no harm: the object is still in quarantine, for the caller has a
  * pointer to it. That is said, at first. */
 static void handle(const gc_error *error)
 {
     enum { SAID_MAX = 20 };
     static volatile gl_word n_said;
-    if (!gl_quarantine_is_on() || error->code != GC_ERROR_DOUBLE_FREE) {
+    if (!gl_quarantine_is_on() || !is_freed_again(error->code)) {
         write_error(error);
         abort();
     }
@@ -157,9 +165,8 @@ static void handle(const gc_error *error)
     }
 }
 
-void gl_hook_misuse(const char *call, const void *address)
+static void tell(const char *call, const void *address, diagnosis found)
 {
-    diagnosis found = diagnose(address);
     gc_error error = {
         .size = sizeof error,
         .code = found.code,
@@ -177,6 +184,18 @@ void gl_hook_misuse(const char *call, const void *address)
     } else {
         handle(&error);
     }
+}
+
+void gl_hook_misuse(const char *call, const void *address) { tell(call, address, diagnose(address)); }
+
+void gl_hook_misuse_of_count(const char *call, const void *address, bool is_release)
+{
+    diagnosis found = diagnose(address);
+    if (found.code == GC_ERROR_DOUBLE_FREE) {
+        found.code = is_release ? GC_ERROR_OVER_RELEASE : GC_ERROR_USE_AFTER_RELEASE;
+        found.why = "the last reference to the object is gone already";
+    }
+    tell(call, address, found);
 }
 
 gc_error_handler gc_set_error_handler(gc_error_handler handler, void *arg)
@@ -225,9 +244,12 @@ static bool collect_what_is_left(unsigned attempt)
 
 /* First what costs nobody anything, then the program's handler, as long as it says that it helped:
  * a 0 ends the request, so it is asked no more. */
-bool gl_hook_no_memory(size_t bytes, unsigned attempt)
+bool gl_hook_no_memory(size_t bytes, unsigned attempt, bool may_finalize)
 {
     if (attempt < gl_options.lost_collections && collect_what_is_left(attempt)) {
+        return true;
+    }
+    if (may_finalize && attempt < OOM_ATTEMPTS_MAX && gl_finalize_run_if_due()) {
         return true;
     }
     if (attempt <= gl_options.lost_collections && gl_heap_release_os_memory() != 0) {

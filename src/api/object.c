@@ -31,11 +31,10 @@ int gc_is_tracked(const void *p)
     return gl_heap_find_exact((uintptr_t)p, &object) && gl_kind_is_scanned(object.kind);
 }
 
-/* There are no finalizers in this version, so none has run. */
 int gc_is_finalized(const void *p)
 {
-    (void)p;
-    return 0;
+    gl_object object;
+    return gl_heap_find_exact((uintptr_t)p, &object) && (object.state & GL_STATE_FINALIZED);
 }
 
 int gc_get_generation(const void *p)

@@ -22,6 +22,7 @@
 #include "base/fmt.h"
 #include "base/syscall.h"
 #include "collect/collect.h"
+#include "collect/finalize.h"
 #include "heap/heap.h"
 #include "object/scope.h"
 #include "os/memory.h"
@@ -232,6 +233,7 @@ void gl_hook_thread_leaves(void)
 __attribute__((destructor)) static void end(void)
 {
     if (gl_start_is_ready()) {
+        gl_finalize_at_exit();
         gl_fmt_expect_end();
         gl_profile_write_at_exit();
         gl_scope_write_lines();

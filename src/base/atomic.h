@@ -56,6 +56,8 @@ static inline bool gl_cas32_full(volatile uint32_t *p, uint32_t expected, uint32
     return AO_int_compare_and_swap_full((volatile unsigned *)p, expected, desired) != 0;
 }
 
+static inline uint8_t gl_load8_acquire(const volatile uint8_t *p) { return AO_char_load_acquire(p); }
+
 static inline bool gl_cas8_full(volatile uint8_t *p, uint8_t expected, uint8_t desired)
 {
     return AO_char_compare_and_swap_full(p, expected, desired) != 0;

@@ -18,6 +18,7 @@
 /* In the order in which they are taken. */
 enum gl_rank {
     GL_RANK_SCOPES = 1,  /* the scopes that are open */
+    GL_RANK_OWNERS,      /* who counts without atomic instructions (heap/counts.h) */
     GL_RANK_COLLECT,     /* one collection at a time */
     GL_RANK_API,         /* tables of callbacks, layouts, roots, pins */
     GL_RANK_CACHES,      /* the registry of allocation caches */

@@ -11,6 +11,8 @@
 
 #include <gleaner/gc.h> /* gc_reason, gc_stats */
 
+enum { GL_N_GENERATIONS = 3, GL_GENERATION_OLDEST = 2 };
+
 /* What one collection did with lost objects: those of malloc's that were neither freed nor reached
  * (collect/lost.h). */
 typedef struct gl_lost_report {
@@ -27,10 +29,16 @@ typedef struct gl_quarantine_report {
     uint64_t held_objects, held_bytes; /* something refers to them */
 } gl_quarantine_report;
 
+/* What one collection did with objects that have finalizers or destructors (collect/finalize.h). */
+typedef struct gl_finalize_report {
+    uint64_t found;     /* not reached, and queued */
+    uint64_t reclaimed; /* found by an earlier collection, and reclaimed now */
+} gl_finalize_report;
+
 /* One finished collection. */
 typedef struct gl_cycle_report {
     uint64_t sequence; /* from 1 */
-    int generation;
+    int generation; /* that was asked for */
     gc_reason reason;
     uint64_t candidates; /* objects at the start */
     uint64_t collected, uncollectable;
@@ -39,10 +47,11 @@ typedef struct gl_cycle_report {
                                        use of their blocks */
     uint64_t heap_before_bytes, live_bytes; /* in use at the start; after the flip */
     uint64_t root_bytes;                    /* scanned as roots */
-    uint64_t stop_ns, roots_ns, mark_ns, flip_ns; /* phases of the pause */
+    uint64_t stop_ns, roots_ns, mark_ns, weak_ns, flip_ns; /* phases of the pause */
     uint64_t pause_ns, duration_ns;
     size_t n_threads; /* stopped, with this one */
     uint32_t n_markers;
+    gl_finalize_report finalize;
     gl_lost_report lost;             /* mode `collect` */
     gl_quarantine_report quarantine; /* mode `safe` */
     bool is_skipped;  /* given up: nothing was changed */
@@ -57,6 +66,10 @@ typedef enum gl_cycle_result {
 /* A full collection now. `report` may be NULL. If another thread is collecting, waits for it and
  * then does its own. */
 gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report);
+
+/* The same for a generation. There is but one: the collection is as full as the other, and is counted as what
+ * was asked for. */
+gl_cycle_result gl_collect_generation(int generation, gc_reason reason, gl_cycle_report *report);
 
 /* Automatic collection: nests. */
 void gl_collect_disable(void);

@@ -6,6 +6,7 @@
 #include "base/knobs.h"
 #include "base/lock.h"
 #include "collect/cycle.h"
+#include "collect/finalize.h"
 #include "collect/lost.h"
 #include "collect/pacer.h"
 #include "collect/pauses.h"
@@ -32,17 +33,18 @@ static const uint64_t HUGE_PRELOADED_BYTES = 128u << 20;
  * costs little: the limit of the control group takes a dozen system calls. */
 static const uint64_t PREPARE_AT_BYTES = 4u << 20;
 
-enum { N_GENERATIONS = 3, BACKOFF_PRELOADED = 16, PATIENCE_PRELOADED = 4 };
+enum { BACKOFF_PRELOADED = 16, PATIENCE_PRELOADED = 4 };
 
 static struct {
     gl_lock lock; /* of all below that is not atomic */
     gl_pacer pacer;
     gl_pauses pauses;
-    gc_generation_stats full;
+    gc_generation_stats generations[GL_N_GENERATIONS];
+    size_t since[GL_N_GENERATIONS]; /* collections of the generation below since the last of this one; [0]: unused */
     uint64_t reclaimed_bytes;
     gl_lost_report lost; /* of the last collection */
     uint64_t last_end_ns; /* of the last collection */
-    size_t threshold[N_GENERATIONS];
+    size_t threshold[GL_N_GENERATIONS];
     size_t live_after_last; /* objects */
     uint64_t n_since_threshold;
     volatile gl_word sequence;
@@ -179,7 +181,7 @@ void gl_collect_set_bound(uint64_t bytes)
 void gl_collect_get_threshold(size_t threshold[3])
 {
     gl_lock_acquire(&control.lock);
-    for (int i = 0; i < N_GENERATIONS; i++) {
+    for (int i = 0; i < GL_N_GENERATIONS; i++) {
         threshold[i] = control.threshold[i];
     }
     gl_lock_release(&control.lock);
@@ -188,7 +190,7 @@ void gl_collect_get_threshold(size_t threshold[3])
 void gl_collect_set_threshold(const size_t threshold[3])
 {
     gl_lock_acquire(&control.lock);
-    for (int i = 0; i < N_GENERATIONS; i++) {
+    for (int i = 0; i < GL_N_GENERATIONS; i++) {
         control.threshold[i] = threshold[i];
     }
     gl_store_relaxed(&control.has_threshold, 1);
@@ -208,7 +210,11 @@ static size_t count_since_last(void)
 void gl_collect_get_count(size_t count[3])
 {
     count[0] = count_since_last();
-    count[1] = count[2] = 0; /* one generation: each collection is of the oldest */
+    gl_lock_acquire(&control.lock);
+    for (int i = 1; i < GL_N_GENERATIONS; i++) {
+        count[i] = control.since[i];
+    }
+    gl_lock_release(&control.lock);
 }
 
 void gl_collect_disable(void)
@@ -241,6 +247,18 @@ static bool is_threshold_due(void)
 {
     return gl_load_relaxed(&control.has_threshold) && control.threshold[0] != 0 &&
            count_since_last() > control.threshold[0];
+}
+
+/* As in Python: the oldest generation whose count exceeds its threshold. */
+static int generation_due(void)
+{
+    int generation = GL_GENERATION_OLDEST;
+    gl_lock_acquire(&control.lock);
+    while (generation > 0 && control.since[generation] <= control.threshold[generation]) {
+        generation--;
+    }
+    gl_lock_release(&control.lock);
+    return generation;
 }
 
 /* A threshold of 0 stops automatic collection. */
@@ -276,7 +294,7 @@ static bool can_wait(size_t in_use)
     return later != 0;
 }
 
-void gl_hook_collection_due(size_t bytes)
+static void collect_if_due(size_t bytes)
 {
     if (!gl_collect_is_enabled() || callback_depth > 0 || is_stopped_by_threshold() ||
         gl_options.mode == GL_MODE_MALLOC) {
@@ -287,17 +305,26 @@ void gl_hook_collection_due(size_t bytes)
     }
     size_t in_use = gl_load_relaxed(&gl_heap.in_use_bytes);
     if (is_stress_due()) {
-        gl_cycle_try(GC_REASON_STRESS);
+        gl_cycle_try(GL_GENERATION_OLDEST, GC_REASON_STRESS);
     } else if (gl_quarantine_is_on() && gl_quarantine_is_full()) {
-        gl_cycle_try(GC_REASON_QUARANTINE);
+        gl_cycle_try(GL_GENERATION_OLDEST, GC_REASON_QUARANTINE);
     } else if (in_use + bytes > gl_load_relaxed(&control.trigger)) {
         if (can_wait(in_use + bytes)) {
             return;
         }
-        gl_cycle_try(in_use > control.pacer.limit_bytes / 8 * 7 ? GC_REASON_MEMORY_LIMIT
-                                                                : GC_REASON_HEAP_GROWTH);
+        gl_cycle_try(GL_GENERATION_OLDEST, in_use > control.pacer.limit_bytes / 8 * 7
+                                               ? GC_REASON_MEMORY_LIMIT
+                                               : GC_REASON_HEAP_GROWTH);
     } else if (is_threshold_due()) {
-        gl_cycle_try(GC_REASON_THRESHOLD);
+        gl_cycle_try(generation_due(), GC_REASON_THRESHOLD);
+    }
+}
+
+void gl_hook_collection_due(size_t bytes, bool may_finalize)
+{
+    collect_if_due(bytes);
+    if (may_finalize) {
+        gl_finalize_run_if_due();
     }
 }
 
@@ -320,6 +347,22 @@ static void adapt_quarantine(const gl_pacer_sample *s, uint64_t root_bytes)
     }
 }
 
+static void count_generation_locked(const gl_cycle_report *r)
+{
+    gc_generation_stats *stats = &control.generations[r->generation];
+    stats->collections++;
+    stats->collected += r->collected;
+    stats->uncollectable += r->uncollectable;
+    stats->candidates += r->candidates;
+    stats->duration_ns += r->duration_ns;
+    for (int i = 0; i <= r->generation; i++) {
+        control.since[i] = 0;
+    }
+    if (r->generation < GL_GENERATION_OLDEST) {
+        control.since[r->generation + 1]++;
+    }
+}
+
 void gl_control_finished(const gl_cycle_report *r)
 {
     uint64_t now = gl_os_now_ns();
@@ -337,11 +380,7 @@ void gl_control_finished(const gl_cycle_report *r)
     control.live_after_last = counts.live_objects;
     control.reclaimed_bytes += r->reclaimed_bytes;
     control.lost = r->lost;
-    control.full.collections++;
-    control.full.collected += r->collected;
-    control.full.uncollectable += r->uncollectable;
-    control.full.candidates += r->candidates;
-    control.full.duration_ns += r->duration_ns;
+    count_generation_locked(r);
     gl_pauses_add(&control.pauses, r->pause_ns);
     prepare_locked();
     uint64_t trigger = r->reason == GC_REASON_QUARANTINE
@@ -388,7 +427,9 @@ void gl_control_after_fork_child(void)
 void gl_collect_fill_stats(gc_stats *stats)
 {
     gl_lock_acquire(&control.lock);
-    stats->generations[2] = control.full;
+    for (int i = 0; i < GL_N_GENERATIONS; i++) {
+        stats->generations[i] = control.generations[i];
+    }
     stats->reclaimed_bytes = control.reclaimed_bytes;
     stats->pause_count = control.pauses.count;
     stats->pause_total_ns = control.pauses.total_ns;
@@ -408,7 +449,10 @@ void gl_collect_fill_stats(gc_stats *stats)
 uint64_t gl_collect_n_collections(void)
 {
     gl_lock_acquire(&control.lock);
-    uint64_t n = control.full.collections;
+    uint64_t n = 0;
+    for (int g = 0; g < GL_N_GENERATIONS; g++) {
+        n += control.generations[g].collections;
+    }
     gl_lock_release(&control.lock);
     return n;
 }

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "collect/control.h"
+#include "collect/finalize.h"
 #include "collect/flip.h"
 #include "collect/garbage.h"
 #include "collect/layout.h"
@@ -22,9 +23,12 @@
 #include "collect/mark.h"
 #include "collect/quarantine.h"
 #include "collect/roots_mark.h"
+#include "collect/weak.h"
+#include "collect/weak_slot.h"
 #include "heap/arena.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "heap/quarantine.h"
@@ -135,6 +139,7 @@ static void verify_if_asked(void)
 {
     if (gl_options.verify) {
         gl_heap_verify();
+        gl_weak_verify();
     }
 }
 
@@ -144,14 +149,41 @@ static bool search_roots(gl_marker *m, void *context)
     return gl_roots_mark(m, c->self, gl_threads_stopped(), c->images) != 0;
 }
 
-/* Of what was not reached, what is kept all the same; and of what was freed, what can be used again. */
-static void decide(pause_context *c)
+/* What was lost is kept for a while, as if it had been reached. */
+static void hold_lost(pause_context *c)
+{
+    if (!gl_quarantine_is_on()) {
+        gl_lost_hold(cycle.marker, c->report->reason, search_roots, c, &c->report->lost);
+    }
+}
+
+/* What was not reached goes: weak references to it first, then finalizers have their turn, and what they
+ * need is kept. */
+static void let_go(pause_context *c)
+{
+    gl_weak_begin_clearing();
+    gl_weak_clear();
+    gl_weak_slots_show();
+    gl_finalize_hold(cycle.marker, &c->report->finalize);
+    gl_weak_end_clearing();
+}
+
+/* Everything that is to stay is marked. */
+static void settle(pause_context *c)
 {
     if (gl_quarantine_is_on()) {
         gl_quarantine_settle(&c->report->quarantine);
     } else {
-        gl_lost_hold(cycle.marker, c->report->reason, search_roots, c, &c->report->lost);
+        gl_lost_settle(&c->report->lost);
     }
+}
+
+/* What the library's own tables hold. */
+static void mark_tables(gl_marker *m)
+{
+    gl_garbage_mark(m);
+    gl_weak_mark_held(m);
+    gl_finalize_mark_waiting(m);
 }
 
 /* The table of contents of a collection. The world is stopped; `self` is the calling thread. */
@@ -168,20 +200,26 @@ static void pause(const gl_stopped_thread *self, void *context)
         gl_quarantine_watch(m);
         gl_marker_read_between(m, true);
     }
+    gl_weak_slots_hide();
     r->root_bytes = gl_roots_mark(m, self, gl_threads_stopped(), c->images);
     if (r->root_bytes == 0) {
+        gl_weak_slots_show();
         return;
     }
-    gl_garbage_mark(m);
+    mark_tables(m);
     r->roots_ns = lap(c);
 
     if (gl_quarantine_is_on()) {
         gl_linear_mark_from_malloc(m);
     }
     gl_mark_drain(m);
-    decide(c);
-    r->uncollectable = gl_garbage_inspect(m);
+    hold_lost(c);
     r->mark_ns = lap(c);
+
+    let_go(c);
+    r->uncollectable = gl_garbage_inspect(m);
+    settle(c);
+    r->weak_ns = lap(c);
     r->n_markers = gl_marker_n_markers(m);
 
     gl_flip(&c->flipped);
@@ -223,12 +261,14 @@ static bool lock_and_stop(void)
         attempt_ns = attempt_ns < left_ns ? attempt_ns : left_ns;
         gl_roots_lock();
         gl_garbage_lock();
+        gl_weak_lock();
         gl_heap_lock_all();
         if (gl_threads_stop(attempt_ns)) {
             return true;
         }
         gl_heap_unlock_inner();
         gl_heap_unlock_outer();
+        gl_weak_unlock();
         gl_garbage_unlock();
         gl_roots_unlock();
         left_ns -= attempt_ns;
@@ -242,6 +282,7 @@ static bool lock_and_stop(void)
 static void unlock_rest(void)
 {
     gl_heap_unlock_outer();
+    gl_weak_unlock();
     gl_garbage_unlock();
     gl_roots_unlock();
 }
@@ -269,15 +310,13 @@ static bool run_pause(pause_context *c)
 /* ---- The cycle ------------------------------------------------------------------------------ */
 
 /* The lock of the cycle is held; it is released here. */
-static gl_cycle_result run_locked(gc_reason reason, gl_cycle_report *r, images_buffer *images)
+static gl_cycle_result run_locked(gl_cycle_report *r, images_buffer *images)
 {
     pause_context context = {.report = r};
     context.images = gl_control_scans_process() ? NULL : &images->images;
     uint64_t start_ns = gl_os_now_ns();
     gl_heap_counts counts;
     gl_heap_count(&counts);
-    r->reason = reason;
-    r->generation = 2;
     r->candidates = counts.live_objects;
     r->heap_before_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
 
@@ -359,7 +398,7 @@ static bool is_inside_collection(void)
     return gl_load_relaxed(&cycle.collector_tid) == (size_t)gl_threads_tid();
 }
 
-gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
+gl_cycle_result gl_collect_generation(int generation, gc_reason reason, gl_cycle_report *report)
 {
     gl_heap_wake();
     clear_stack_below();
@@ -376,22 +415,29 @@ gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
         gl_control_skipped();
         return GL_CYCLE_SKIPPED;
     }
-    *r = (gl_cycle_report){.reason = reason, .generation = 2};
+    *r = (gl_cycle_report){.reason = reason, .generation = generation};
     r->sequence = gl_control_next_sequence();
     gl_control_callback_start(r);
     take_cycle_lock();
-    gl_cycle_result result = run_locked(reason, r, images);
+    gl_cycle_result result = run_locked(r, images);
     give_images(images);
     clear_stack_below(); /* our frames held registers of the program: they are not to shine through later */
     r->is_skipped = result != GL_CYCLE_DONE;
     gl_control_callback_stop(r);
+    gl_finalize_wake();
     return result;
 }
 
-/* Somebody is collecting already: then there is no need to. */
-gl_cycle_result gl_cycle_try(gc_reason reason)
+gl_cycle_result gl_collect(gc_reason reason, gl_cycle_report *report)
 {
-    return gl_lock_is_held(&cycle.lock) ? GL_CYCLE_SKIPPED : gl_collect(reason, NULL);
+    return gl_collect_generation(GL_GENERATION_OLDEST, reason, report);
+}
+
+/* Somebody is collecting already: then there is no need to. */
+gl_cycle_result gl_cycle_try(int generation, gc_reason reason)
+{
+    return gl_lock_is_held(&cycle.lock) ? GL_CYCLE_SKIPPED
+                                        : gl_collect_generation(generation, reason, NULL);
 }
 
 bool gl_cycle_with_stopped_world(gl_cycle_visitor *visitor)
@@ -442,10 +488,12 @@ void gl_collect_before_fork(void)
 {
     gl_heap_wake();
     bool has_kept_readers_out = try_keep_readers_out();
+    gl_counts_before_fork();
     take_cycle_lock();
     cycle.has_kept_readers_out = has_kept_readers_out;
     gl_roots_lock();
     gl_garbage_lock();
+    gl_weak_lock();
     gl_heap_lock_all();
     gl_lock_acquire(&cycle.images_lock);
 }
@@ -454,18 +502,20 @@ void gl_collect_after_fork_parent(void)
 {
     gl_lock_release(&cycle.images_lock);
     gl_heap_unlock_inner();
-    gl_heap_unlock_outer();
-    gl_garbage_unlock();
-    gl_roots_unlock();
+    unlock_rest();
     let_readers_in();
     drop_cycle_lock();
+    gl_counts_after_fork_parent();
 }
 
 void gl_collect_after_fork_child(void)
 {
     gl_lock_reset(&cycle.images_lock);
     gl_threads_after_fork();
+    gl_counts_after_fork_child();
     gl_heap_after_fork_child();
+    gl_weak_after_fork_child();
+    gl_finalize_after_fork_child();
     gl_garbage_after_fork_child();
     gl_roots_after_fork_child();
     gl_layout_after_fork_child();

@@ -13,7 +13,7 @@ void gl_cycle_open(void); /* collections may begin */
 bool gl_cycle_prepare(void);
 
 /* As gl_collect(), but gives up (SKIPPED) if another thread is collecting. */
-gl_cycle_result gl_cycle_try(gc_reason reason);
+gl_cycle_result gl_cycle_try(int generation, gc_reason reason);
 
 /* Calls the visitor for each allocated object while the world stands. False: it did not stop. */
 typedef bool gl_cycle_visitor(const gl_object *object, void *unused);

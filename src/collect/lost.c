@@ -384,13 +384,18 @@ void gl_lost_hold(gl_marker *m, gc_reason reason, gl_lost_search *search, void *
     each(&h, condemn);
     mark_kept(&h);
     gl_mark_drain(m);
-    if (report->ripe_objects == 0) {
-        return;
-    }
-    if (!is_worth_it(report, reason) || !search_thoroughly(m, search, arg)) {
+    if (report->ripe_objects != 0 &&
+        (!is_worth_it(report, reason) || !search_thoroughly(m, search, arg))) {
         each(&h, keep_ripe);
         mark_kept(&h);
         gl_mark_drain(m);
     }
-    each(&h, settle);
+}
+
+void gl_lost_settle(gl_lost_report *report)
+{
+    holding h = {.report = report, .limit = (uint32_t)gl_options.lost_collections};
+    if (report->ripe_objects != 0) {
+        each(&h, settle);
+    }
 }

@@ -28,6 +28,9 @@ typedef bool gl_lost_search(gl_marker *marker, void *arg);
 void gl_lost_hold(gl_marker *marker, gc_reason reason, gl_lost_search *search, void *arg,
                   gl_lost_report *report);
 
+/* After everything has been marked: what was found or kept after all begins anew. */
+void gl_lost_settle(gl_lost_report *report);
+
 /* Looks at the libraries that have been loaded since the last call. No lock held, the world running. */
 void gl_lost_look_at_images(void);
 

@@ -297,6 +297,15 @@ bool gl_mark_is_set(const gl_object *object)
     return gl_slot_is_marked(object->block, object->index);
 }
 
+void gl_mark_set(const gl_object *object)
+{
+    if (object->is_large) {
+        gl_heap.blocks[object->block].is_marked = true;
+    } else {
+        gl_block_mark_bits(object->block)[object->index / 64] |= (uint64_t)1 << (object->index % 64);
+    }
+}
+
 /* ---- Before marking ------------------------------------------------------------------------- */
 
 static void prepare_block(uint32_t block)

@@ -60,6 +60,9 @@ void gl_marker_trim(gl_marker *marker);
 /* True if the object was reached (or must not be reclaimed). */
 bool gl_mark_is_set(const gl_object *object);
 
+/* Marks it without queueing it: the caller sees to what it refers to. No helpers are at work. */
+void gl_mark_set(const gl_object *object);
+
 /* Test hook: the stack holds at most n entries (0: as many as fit). */
 void gl_marker_limit_stack(gl_marker *marker, size_t n);
 

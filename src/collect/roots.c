@@ -22,6 +22,7 @@
 #include "collect/control.h"
 #include "collect/roots_mark.h"
 #include "heap/arena.h"
+#include "heap/counts.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
 #include "os/memory.h"
@@ -188,28 +189,30 @@ int gl_roots_unpin(uintptr_t address)
     return p ? 0 : EINVAL;
 }
 
-void gl_hook_object_freed(void *start, unsigned state)
+void gl_roots_object_freed(const gl_object *object)
 {
-    gl_object object;
-    if (!gl_heap_find_exact((uintptr_t)start, &object)) {
-        return;
-    }
-    if (state & GL_STATE_CONDEMNED) {
-        gl_hook_condemned_used(&object, "free");
-    }
-    if (!(state & (GL_STATE_FROZEN | GL_STATE_PINNED))) {
-        return;
-    }
     gl_lock_acquire(&roots.lock);
-    if (state & GL_STATE_FROZEN) {
-        gl_heap_clear_state(&object, GL_STATE_FROZEN);
+    if (object->state & GL_STATE_FROZEN) {
+        gl_heap_clear_state(object, GL_STATE_FROZEN);
     }
-    if (state & GL_STATE_PINNED) {
-        pin *p = find_pin_locked(object.start);
+    if (object->state & GL_STATE_PINNED) {
+        pin *p = find_pin_locked(object->start);
         if (p) {
             forget_pin_locked(p);
         }
-        gl_heap_clear_state(&object, GL_STATE_PINNED);
+        gl_heap_clear_state(object, GL_STATE_PINNED);
+    }
+    gl_lock_release(&roots.lock);
+}
+
+void gl_roots_object_moved(const gl_object *from, const gl_object *to)
+{
+    gl_lock_acquire(&roots.lock);
+    pin *p = from->state & GL_STATE_PINNED ? find_pin_locked(from->start) : NULL;
+    if (p) {
+        p->start = to->start;
+        gl_heap_clear_state(from, GL_STATE_PINNED);
+        gl_heap_set_state(to, GL_STATE_PINNED);
     }
     gl_lock_release(&roots.lock);
 }
@@ -524,8 +527,11 @@ static bool is_all_uncollectable(uint32_t block)
                                gl_heap.blocks[block].kind == GL_KIND_UNCOLLECTABLE;
 }
 
+static void mark_pending(uintptr_t start, void *marker) { gl_mark_starts(marker, &start, 1); }
+
 static void mark_root_objects(gl_marker *m)
 {
+    gl_counts_each_pending(mark_pending, m);
     bool has_flags = gl_load_relaxed(&gl_heap.n_frozen) != 0;
     if (has_flags) {
         gl_heap_each(mark_if_root, m);

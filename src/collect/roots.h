@@ -13,6 +13,11 @@ int gl_roots_exclude(uintptr_t start, uintptr_t end);
 int gl_roots_pin(uintptr_t address);   /* EINVAL, ENOMEM */
 int gl_roots_unpin(uintptr_t address); /* EINVAL */
 
+/* FROZEN and PINNED of an object that is freed, or moved by realloc. */
+struct gl_object;
+void gl_roots_object_freed(const struct gl_object *object);
+void gl_roots_object_moved(const struct gl_object *from, const struct gl_object *to);
+
 /* Coroutine stacks; the handle type is private to roots. */
 typedef struct gl_root_stack gl_root_stack;
 int gl_roots_stack_register(uintptr_t low, size_t bytes, gl_root_stack **out);

@@ -11,16 +11,20 @@
 #include "base/knobs.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/large.h"
 #include "heap/quarantine.h"
 
-static bool is_collection_due(size_t bytes)
+static bool may_finalize(gl_kind kind) { return kind != GL_KIND_MALLOC; }
+
+static bool is_collection_due(size_t bytes, gl_kind kind)
 {
     return gl_load_relaxed(&gl_heap.in_use_bytes) + bytes >
                gl_load_relaxed(&gl_heap.trigger_bytes) ||
-           gl_options.stress_every != 0;
+           gl_options.stress_every != 0 ||
+           (may_finalize(kind) && gl_load_relaxed(&gl_heap.n_waiting) != 0);
 }
 
 static uintptr_t take(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
@@ -76,8 +80,8 @@ static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bo
         errno = ENOMEM;
         return NULL;
     }
-    if (is_collection_due(bytes)) {
-        gl_hook_collection_due(bytes);
+    if (is_collection_due(bytes, kind)) {
+        gl_hook_collection_due(bytes, may_finalize(kind));
     }
     for (unsigned attempt = 0;; attempt++) {
         uintptr_t p = take(bytes, alignment, kind, is_zeroed);
@@ -91,7 +95,7 @@ static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bo
             }
             return (void *)p;
         }
-        if (!gl_hook_no_memory(bytes, attempt)) {
+        if (!gl_hook_no_memory(bytes, attempt, may_finalize(kind))) {
             errno = ENOMEM;
             return NULL;
         }
@@ -161,6 +165,12 @@ static bool misused(const char *call, const void *p)
     return false;
 }
 
+/* True of a counted object that has not died yet. */
+static bool has_count(uintptr_t p, gl_kind kind)
+{
+    return kind == GL_KIND_COUNTED && !gl_count_is_clear(p);
+}
+
 static bool free_large(uintptr_t p, const char *call)
 {
     gl_block *header = &gl_heap.blocks[(p - gl_heap.base) >> GL_BLOCK_SHIFT];
@@ -168,8 +178,11 @@ static bool free_large(uintptr_t p, const char *call)
     if (!gl_heap_find_exact(p, &object)) {
         return misused(call, (void *)p);
     }
-    if (header->state != GL_STATE_ALLOCATED) {
-        gl_hook_object_freed((void *)p, header->state);
+    if (has_count(p, object.kind)) {
+        return gl_hook_counted_freed((void *)p) || misused(call, (void *)p);
+    }
+    if (header->state != GL_STATE_ALLOCATED && !gl_hook_object_freed((void *)p, header->state)) {
+        return misused(call, (void *)p);
     }
     if (!gl_quarantine_is_on()) {
         clobber(p, header->large_bytes);
@@ -189,18 +202,27 @@ static uint32_t swept_bin(uint32_t block)
     return bin;
 }
 
-static bool free_small(uintptr_t p, uint32_t block, const char *call)
+static uint32_t bin_of(uint32_t block)
 {
     uint32_t bin = gl_heap.descs[block].bin;
-    if (bin == GL_ROLE_UNSWEPT) {
-        bin = swept_bin(block);
-    }
+    return bin == GL_ROLE_UNSWEPT ? swept_bin(block) : bin;
+}
+
+static bool free_small(uintptr_t p, uint32_t block, const char *call)
+{
+    uint32_t bin = bin_of(block);
     uint8_t *state = gl_state_of(p);
     if (!gl_state_is_allocated(*state)) {
         return misused(call, (void *)p);
     }
+    if (has_count(p, gl_bin_kind(bin))) {
+        return gl_hook_counted_freed((void *)p) || misused(call, (void *)p);
+    }
     if (*state != GL_STATE_ALLOCATED) {
-        gl_hook_object_freed((void *)p, *state);
+        if (!gl_hook_object_freed((void *)p, *state)) {
+            return misused(call, (void *)p);
+        }
+        bin = bin_of(block); /* a finalizer may have collected */
     }
     if (gl_quarantine_is_on()) {
         gl_quarantine_put(p, block, slot_bytes(p));
@@ -258,6 +280,14 @@ static void *move(const gl_object *object, size_t bytes)
         return NULL;
     }
     memcpy(p, old, object->bytes < bytes ? object->bytes : bytes);
+    if (object->state != GL_STATE_ALLOCATED && !gl_hook_object_moved(object, p)) {
+        gl_heap_free(p, "realloc");
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (object->kind == GL_KIND_COUNTED) {
+        gl_count_move(object->start, (uintptr_t)p);
+    }
     gl_heap_free(old, "realloc");
     return p;
 }

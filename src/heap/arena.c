@@ -18,6 +18,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/knobs.h"
+#include "heap/counts.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
 #include "os/memory.h"
@@ -46,7 +47,19 @@ typedef struct side_table {
     size_t committed_bytes;
 } side_table;
 
-enum { TABLE_PAGES, TABLE_UNITS, TABLE_DESCS, TABLE_BLOCKS, TABLE_MARK, TABLE_STATE, N_TABLES };
+/* The last two only grow with the arena once there are counted objects. */
+enum {
+    TABLE_PAGES,
+    TABLE_UNITS,
+    TABLE_DESCS,
+    TABLE_BLOCKS,
+    TABLE_MARK,
+    TABLE_STATE,
+    N_PLAIN_TABLES,
+    TABLE_SHARED = N_PLAIN_TABLES,
+    TABLE_COUNTS,
+    N_TABLES
+};
 
 gl_lock gl_arena_lock = GL_LOCK_INIT(GL_RANK_ARENA);
 gl_heap_state gl_heap;
@@ -61,6 +74,7 @@ static struct {
     uint64_t free_blocks, held_blocks, hole_blocks;
     void *mark_stacks;
     size_t mark_stack_bytes;
+    bool has_counts;
 } arena;
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -72,6 +86,8 @@ static const size_t bytes_per_block[N_TABLES] = {
     [TABLE_STATE] = GL_BLOCK_GRANULES,
     [TABLE_PAGES] = 1,
     [TABLE_UNITS] = 1, /* one of 32 is used: untouched pages cost nothing */
+    [TABLE_SHARED] = GL_BLOCK_GRANULES * sizeof(uint32_t),
+    [TABLE_COUNTS] = GL_BLOCK_GRANULES * sizeof(gl_count),
 };
 
 static char *place(char **next, size_t bytes)
@@ -88,22 +104,28 @@ static char *place(char **next, size_t bytes)
  * process must make and every fork copy (about 1.5 us for each page of them). So the tables stand in
  * the order of their length, with the arena last: up to 2 TiB of it, all begin within the 512 GiB of one
  * upper page table, and the short ones within 1 GiB. The first of the library's own memory lies directly
- * before the shortest. */
+ * before the shortest. Those of the counts, which few programs have, are behind the arena. */
+static void place_tables(char **next, size_t n_blocks, int first, int end)
+{
+    for (int t = first; t < end; t++) {
+        arena.tables[t].start = place(next, n_blocks * bytes_per_block[t]);
+        arena.tables[t].bytes_per_block = bytes_per_block[t];
+    }
+}
+
 static size_t lay_out(char *start, size_t arena_bytes)
 {
     char *next = start;
     size_t n_blocks = arena_bytes >> GL_BLOCK_SHIFT;
     char *first_meta = place(&next, FIRST_META_BYTES);
-    for (int t = 0; t < N_TABLES; t++) {
-        arena.tables[t].start = place(&next, n_blocks * bytes_per_block[t]);
-        arena.tables[t].bytes_per_block = bytes_per_block[t];
-    }
+    place_tables(&next, n_blocks, 0, N_PLAIN_TABLES);
     arena.mark_stack_bytes = arena_bytes / 64;
     arena.mark_stacks = place(&next, arena.mark_stack_bytes);
     size_t meta_bytes = arena_bytes / 64;
     char *meta = place(&next, meta_bytes);
     next = start + gl_round_up((size_t)(next - start), ARENA_ALIGNMENT);
     char *base = place(&next, arena_bytes);
+    place_tables(&next, n_blocks, N_PLAIN_TABLES, N_TABLES);
     if (start) {
         gl_meta_init(first_meta, FIRST_META_BYTES, meta, meta_bytes);
         gl_pages_init((uint8_t *)arena.tables[TABLE_PAGES].start,
@@ -267,7 +289,7 @@ static void insert_joined(uint32_t block, uint32_t n)
 
 static bool commit_tables(uint32_t n_blocks)
 {
-    for (int t = 0; t < N_TABLES; t++) {
+    for (int t = 0; t < (arena.has_counts ? N_TABLES : N_PLAIN_TABLES); t++) {
         side_table *table = &arena.tables[t];
         size_t need = gl_round_up((size_t)n_blocks * table->bytes_per_block, TABLE_STEP_BYTES);
         if (need <= table->committed_bytes) {
@@ -281,6 +303,33 @@ static bool commit_tables(uint32_t n_blocks)
     return true;
 }
 
+/* The arena has grown, and the tables with it. */
+static void publish_length(void)
+{
+    size_t bytes = (size_t)arena.n_blocks << GL_BLOCK_SHIFT;
+    if (arena.has_counts) {
+        gl_store_release(&gl_counts.n_granules, bytes >> GL_GRANULE_SHIFT);
+    }
+    gl_store_release(&gl_heap.used_bytes, bytes);
+}
+
+bool gl_arena_enable_counts(void)
+{
+    gl_lock_acquire(&gl_arena_lock);
+    bool had_counts = arena.has_counts;
+    arena.has_counts = true;
+    if (!had_counts && commit_tables(arena.n_blocks)) {
+        gl_counts.base = gl_heap.base;
+        gl_counts.origin = (uintptr_t)arena.tables[TABLE_COUNTS].start - gl_heap.base / 2;
+        gl_counts.shared = (uint32_t *)(void *)arena.tables[TABLE_SHARED].start;
+        publish_length();
+        had_counts = true;
+    }
+    arena.has_counts = had_counts;
+    gl_lock_release(&gl_arena_lock);
+    return had_counts;
+}
+
 /* Makes `n` more blocks usable at the end of the arena. */
 static bool try_append(uint32_t n)
 {
@@ -290,7 +339,7 @@ static bool try_append(uint32_t n)
         return false;
     }
     arena.n_blocks = first + n;
-    gl_store_release(&gl_heap.used_bytes, (size_t)arena.n_blocks << GL_BLOCK_SHIFT);
+    publish_length();
     /* Block 0 stays unused: its number means "none". */
     uint32_t usable = first == 0 ? 1 : first;
     arena.hole_blocks += usable - first;
@@ -328,7 +377,7 @@ static bool try_skip_hole(uint32_t n)
     }
     arena.n_blocks += skip;
     arena.hole_blocks += skip;
-    gl_store_release(&gl_heap.used_bytes, (size_t)arena.n_blocks << GL_BLOCK_SHIFT);
+    publish_length();
     return true;
 }
 

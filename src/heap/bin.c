@@ -14,6 +14,8 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "heap/arena.h"
+#include "heap/attached.h"
+#include "heap/counts.h"
 #include "heap/meta.h"
 #include "os/memory.h"
 
@@ -133,6 +135,7 @@ static void release_block(uint32_t bin, uint32_t block)
         gl_meta_free(header->layouts, header->n_objects * sizeof *header->layouts);
         header->layouts = NULL;
     }
+    gl_attached_forget_block(block);
     gl_bins[bin].n_free -= header->n_objects;
     gl_bins[bin].n_blocks--;
     gl_arena_give(block, 1);
@@ -482,6 +485,14 @@ static void clear_states(uint32_t block, uint32_t w, uint64_t dead)
     }
 }
 
+static void clear_counts(uint32_t block, uint32_t w, uint64_t dead)
+{
+    uintptr_t bytes = (uintptr_t)gl_heap.descs[block].granules << GL_GRANULE_SHIFT;
+    for (; dead; dead &= dead - 1) {
+        gl_count_clear(gl_block_start(block) + (w * 64 + gl_ctz64(dead)) * bytes);
+    }
+}
+
 /* Dead is what is neither marked nor free: free slots, also those in caches, were marked before the
  * collection began. */
 static void free_dead_slots(uint32_t block)
@@ -490,6 +501,7 @@ static void free_dead_slots(uint32_t block)
     uint64_t *bits = gl_block_free_bits(block);
     const uint64_t *marks = gl_block_mark_bits(block);
     bool is_all_free = header->n_free + header->n_dead == header->n_objects;
+    bool has_counts = gl_bin_kind(header->bin) == GL_KIND_COUNTED;
     if (is_all_free) {
         memset(gl_state_of(gl_block_start(block)), GL_STATE_FREE, GL_BLOCK_GRANULES);
     }
@@ -497,6 +509,9 @@ static void free_dead_slots(uint32_t block)
         uint64_t dead = ~marks[w] & slot_mask(header->n_objects, w) & ~bits[w];
         if (!is_all_free) {
             clear_states(block, w, dead);
+        }
+        if (has_counts) {
+            clear_counts(block, w, dead);
         }
         bits[w] |= dead;
     }

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "heap/bin.h"
+#include "heap/counts.h"
 #include "heap/hooks.h"
 #include "heap/meta.h"
 #include "heap/pages.h"
@@ -46,6 +47,7 @@ static void thread_ends(void *cache)
 {
     gl_cache_wake();
     gl_hook_thread_leaves();
+    gl_owner_thread_ended();
     if (cache == gl_self) {
         gl_cache_detach();
     }
@@ -97,6 +99,13 @@ static void note_thread(void *specific)
     }
 }
 
+void gl_cache_note_thread(void)
+{
+    if (gl_self == &no_cache) {
+        note_thread(&no_cache);
+    }
+}
+
 /* The calling thread's cache, made if need be; NULL if it must do without. */
 static gl_cache *own_cache(void)
 {
@@ -116,10 +125,21 @@ static gl_cache *own_cache(void)
     return cache;
 }
 
-void gl_cache_note_thread(void)
+/* The strip of a bin; NULL if it has none. */
+static gl_strip *strip_of(gl_cache *cache, uint32_t bin)
 {
-    gl_cache_wake();
-    (void)own_cache();
+    uint32_t size_class = gl_bin_class(bin);
+    if (size_class == 0 || size_class >= GL_N_STRIPS) {
+        return NULL;
+    }
+    switch (gl_bin_kind(bin)) {
+    case GL_KIND_SCANNED:
+        return &cache->scanned_strips[size_class];
+    case GL_KIND_COUNTED:
+        return &cache->counted_strips[size_class];
+    default:
+        return NULL;
+    }
 }
 
 /* What is left of a strip, as a magazine would hold it. Read once: its owner may be at it. */
@@ -128,7 +148,7 @@ typedef struct strip_slots {
     uintptr_t slots[GL_STRIP_BYTES / GL_GRANULE_BYTES];
 } strip_slots;
 
-static void list_strip(const gl_strip *strip, uint32_t size_class, strip_slots *out)
+static void list_strip(const gl_strip *strip, uint32_t bin, strip_slots *out)
 {
     uintptr_t next = gl_load_relaxed((const volatile gl_word *)&strip->next);
     uintptr_t end = gl_load_relaxed((const volatile gl_word *)&strip->end);
@@ -136,18 +156,18 @@ static void list_strip(const gl_strip *strip, uint32_t size_class, strip_slots *
     if (end - next > GL_STRIP_BYTES) {
         return;
     }
-    for (; next < end; next += gl_classes[size_class].bytes) {
+    for (; next < end; next += gl_classes[gl_bin_class(bin)].bytes) {
         out->slots[out->magazine.count++] = next;
     }
 }
 
 /* Slot by slot, in a small frame: what a thread had at that place of its stack when it ended would
  * shine through the unused part of a large one, and keep garbage alive. */
-static void empty_strip_locked(gl_strip *strip, uint32_t size_class)
+static void empty_strip_locked(gl_strip *strip, uint32_t bin)
 {
     while (strip->next < strip->end) {
-        gl_bin_put_locked(gl_bin_of(GL_KIND_SCANNED, size_class), &strip->next, 1);
-        strip->next += gl_classes[size_class].bytes;
+        gl_bin_put_locked(bin, &strip->next, 1);
+        strip->next += gl_classes[gl_bin_class(bin)].bytes;
     }
     strip->next = strip->end = 0;
 }
@@ -175,11 +195,13 @@ void gl_cache_detach(void)
             flush_magazine(bin, &cache->magazines[bin], cache->number);
         }
     }
-    for (uint32_t c = 1; c < GL_N_STRIPS; c++) {
-        uint32_t bin = gl_bin_of(GL_KIND_SCANNED, c);
-        gl_lock_acquire(&gl_bins[bin].lock);
-        empty_strip_locked(&cache->strips[c], c);
-        gl_lock_release(&gl_bins[bin].lock);
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        gl_strip *strip = strip_of(cache, bin);
+        if (strip && strip->next != strip->end) {
+            gl_lock_acquire(&gl_bins[bin].lock);
+            empty_strip_locked(strip, bin);
+            gl_lock_release(&gl_bins[bin].lock);
+        }
     }
     gl_lock_acquire(&caches.lock);
     if (cache->prev) {
@@ -204,6 +226,7 @@ void *gl_cache_blocking(void *(*fn)(void *), void *arg)
     }
     awake_self = gl_self;
     gl_self = &asleep_cache;
+    gl_owner_sleep();
     void *result = gl_threads_blocking(fn, arg);
     gl_cache_wake();
     return result;
@@ -213,6 +236,7 @@ void gl_cache_wake(void)
 {
     if (gl_self == &asleep_cache) {
         gl_threads_leave();
+        gl_owner_wake();
         gl_self = awake_self;
     }
 }
@@ -246,7 +270,7 @@ void gl_cache_stop_observing(void)
  * that it forks. The lock of the bin is held, so no collection sees a magazine half moved. */
 enum { FIRST_CAPACITY = 15 };
 
-static void enlarge_locked(gl_magazine *m, uint32_t capacity)
+static void enlarge_locked(uint32_t bin, gl_magazine *m, uint32_t capacity)
 {
     uintptr_t *slots = gl_meta_alloc((capacity + 1u) * sizeof *slots);
     if (!slots) {
@@ -258,7 +282,8 @@ static void enlarge_locked(gl_magazine *m, uint32_t capacity)
     }
     m->slots = slots;
     m->capacity = (uint16_t)capacity;
-    m->push_limit = gl_quarantine_is_on() ? 0 : m->capacity;
+    bool is_slow = gl_quarantine_is_on() || gl_bin_kind(bin) == GL_KIND_COUNTED;
+    m->push_limit = is_slow ? 0 : m->capacity;
 }
 
 /* Slow paths are our clock. No lock is held. */
@@ -269,11 +294,12 @@ static void pass_time(void)
     }
 }
 
-static void grow_locked(gl_magazine *m, const gl_class_info *info)
+static void grow_locked(uint32_t bin, gl_magazine *m)
 {
+    const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
     if (m->capacity < info->magazine) {
         uint32_t wanted = m->capacity ? 2u * m->capacity + 1 : FIRST_CAPACITY;
-        enlarge_locked(m, wanted < info->magazine ? wanted : info->magazine);
+        enlarge_locked(bin, m, wanted < info->magazine ? wanted : info->magazine);
     }
 }
 
@@ -281,7 +307,7 @@ static void refill_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
 {
     const gl_class_info *info = &gl_classes[gl_bin_class(bin)];
     if (m->capacity == 0 || gl_bins[bin].n_blocks > 1) {
-        grow_locked(m, info);
+        grow_locked(bin, m);
     }
     if (m->capacity >= info->batch && gl_bin_try_withdraw_locked(bin, m->slots, owner)) {
         m->count = info->batch;
@@ -289,13 +315,6 @@ static void refill_locked(uint32_t bin, gl_magazine *m, uint32_t owner)
     }
     uint32_t half = (m->capacity + 1u) / 2; /* 0: without memory there is no magazine */
     m->count = gl_bin_take_locked(bin, m->slots, half < info->batch ? half : info->batch, owner);
-}
-
-static gl_strip *strip_of(gl_cache *cache, uint32_t bin)
-{
-    return gl_bin_kind(bin) == GL_KIND_SCANNED && gl_bin_class(bin) < GL_N_STRIPS
-               ? &cache->strips[gl_bin_class(bin)]
-               : NULL;
 }
 
 static bool try_refill_strip(gl_strip *strip, uint32_t bin, uint32_t owner)
@@ -309,13 +328,16 @@ static bool try_refill_strip(gl_strip *strip, uint32_t bin, uint32_t owner)
         strip->next = start;
     }
     gl_lock_release(&gl_bins[bin].lock);
+    if (!has_strip) {
+        return false;
+    }
     /* Not under the lock, whose release would wait for all these stores. A collection in between finds
      * a strip like any other. */
     memset((void *)start, 0, end - start);
     for (uintptr_t line = end; line < end + GL_STRIP_BYTES; line += 64) {
         gl_prefetch_to_write((const void *)line);
     }
-    return has_strip;
+    return true;
 }
 
 /* A slot of the strip, which is replaced if it has ended; 0: the bin has no row of free slots. */
@@ -375,7 +397,7 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
     gl_magazine *m = cache ? &cache->magazines[bin] : NULL;
     gl_lock_acquire(&gl_bins[bin].lock);
     if (m && m->count >= m->capacity) {
-        grow_locked(m, &gl_classes[gl_bin_class(bin)]);
+        grow_locked(bin, m);
         if (m->capacity > 0 && m->count >= m->capacity) {
             flush_locked(bin, m, cache->number);
         }
@@ -392,22 +414,31 @@ void gl_cache_put_slow(uint32_t bin, uintptr_t slot)
 
 /* ---- For the collector and for fork --------------------------------------------------------- */
 
+static void each_strip(gl_cache *cache,
+                       void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg), void *arg)
+{
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        const gl_strip *strip = strip_of(cache, bin);
+        strip_slots rest;
+        if (strip) {
+            list_strip(strip, bin, &rest);
+            if (rest.magazine.count) {
+                fn(bin, &rest.magazine, arg);
+            }
+        }
+    }
+}
+
 void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
                             void *arg)
 {
-    for (const gl_cache *c = caches.all; c; c = c->next) {
+    for (gl_cache *c = caches.all; c; c = c->next) {
         for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
             if (c->magazines[bin].count) {
                 fn(bin, &c->magazines[bin], arg);
             }
         }
-        for (uint32_t r = 1; r < GL_N_STRIPS; r++) {
-            strip_slots rest;
-            list_strip(&c->strips[r], r, &rest);
-            if (rest.magazine.count) {
-                fn(gl_bin_of(GL_KIND_SCANNED, r), &rest.magazine, arg);
-            }
-        }
+        each_strip(c, fn, arg);
     }
 }
 
@@ -477,8 +508,11 @@ static void adopt(gl_cache *cache)
         }
         m->count = 0;
     }
-    for (uint32_t c = 1; c < GL_N_STRIPS; c++) {
-        empty_strip_locked(&cache->strips[c], c);
+    for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
+        gl_strip *strip = strip_of(cache, bin);
+        if (strip) {
+            empty_strip_locked(strip, bin);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ uintptr_t gl_cache_take_slow(uint32_t bin);
 /* A slot (state already FREE) goes back; a full magazine is flushed. */
 void gl_cache_put_slow(uint32_t bin, uintptr_t slot);
 
-/* Sees to it that gl_hook_thread_leaves() will be called in this thread. */
+/* Sees to it that the end of the calling thread is noticed, whether it has a cache or not. */
 void gl_cache_note_thread(void);
 
 /* Gives the calling thread's slots and cache back. */

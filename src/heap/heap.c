@@ -114,20 +114,27 @@ static void count_state(uint8_t flag, size_t change)
     }
 }
 
+/* Atomic: threads may hang different things on one object at once. */
 void gl_heap_set_state(const gl_object *object, uint8_t flag)
 {
-    uint8_t *state = state_byte(object);
-    if (!(*state & flag)) {
-        *state |= flag;
+    volatile uint8_t *state = state_byte(object);
+    uint8_t old;
+    do {
+        old = *state;
+    } while (!gl_cas8_full(state, old, old | flag));
+    if (!(old & flag)) {
         count_state(flag, 1);
     }
 }
 
 void gl_heap_clear_state(const gl_object *object, uint8_t flag)
 {
-    uint8_t *state = state_byte(object);
-    if (*state & flag) {
-        *state &= (uint8_t)~flag;
+    volatile uint8_t *state = state_byte(object);
+    uint8_t old;
+    do {
+        old = *state;
+    } while (!gl_cas8_full(state, old, (uint8_t)(old & ~flag)));
+    if (old & flag) {
         count_state(flag, (size_t)-1);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "heap/arena.h"
+#include "heap/counts.h"
 #include "heap/pages.h"
 #include "heap/quarantine.h"
 #include "os/memory.h"
@@ -176,6 +177,9 @@ void gl_large_release(uint32_t head)
 {
     gl_lock_acquire(&gl_arena_lock);
     uint32_t n = gl_heap.blocks[head].run_blocks;
+    if (gl_heap.blocks[head].kind == GL_KIND_COUNTED) {
+        gl_count_clear(gl_block_start(head)); /* the collector has found it */
+    }
     account_locked(n, false);
     gl_add_relaxed(&gl_heap.freed_slots, 1);
     give_locked(head, n, gl_heap.blocks[head].is_moved);
@@ -272,6 +276,9 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
     publish_locked(to, n, (gl_kind)old.kind, usable);
     gl_heap.blocks[to].layout = old.layout;
     gl_heap.blocks[to].state = old.state; /* it may have been frozen meanwhile */
+    if (old.kind == GL_KIND_COUNTED) {
+        gl_count_move(gl_block_start(head), gl_block_start(to));
+    }
     if (how != GL_OS_MOVE_REFUSED) {
         gl_heap.blocks[to].is_moved = 1;
         gl_pages_forget_advice(to, n);

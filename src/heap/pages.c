@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "heap/arena.h"
+#include "heap/counts.h"
 #include "os/memory.h"
 #include "os/system.h"
 
@@ -190,6 +191,7 @@ static void flush(purger *p)
     if (p->start < p->end) {
         gl_os_purge((void *)gl_block_start(p->start), (size_t)(p->end - p->start) << GL_BLOCK_SHIFT);
         purge_states(p->start, p->end);
+        gl_counts_purge(p->start, p->end - p->start);
     }
     p->start = p->end = 0;
 }

@@ -86,6 +86,7 @@ bool gl_quarantine_try(uintptr_t start)
     uint32_t block = (uint32_t)(offset >> GL_BLOCK_SHIFT);
     gl_desc desc = gl_heap.descs[block];
     if (GL_UNLIKELY(desc.granules == 0 || desc.bin == GL_ROLE_UNSWEPT ||
+                    gl_bin_kind(desc.bin) == GL_KIND_COUNTED ||
                     gl_heap.state[granule] != GL_STATE_ALLOCATED)) {
         return false;
     }

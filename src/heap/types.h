@@ -28,6 +28,7 @@
  *     state 0), allocated or in quarantine (state != 0), dead (in an UNSWEPT block: mark bit 0, free bit 0)
  *   state is 0 at each granule that is not the start of a slot
  *   the bits at and above n_objects are 0 in free_bits
+ *   the count of a free or cached slot of GL_KIND_COUNTED is 0 (heap/counts.h)
  * and for the heap:
  *   in_use_bytes = sum over small blocks of (n_objects - n_free - n_dead) * size
  *                + sum over large objects of run_blocks * 64 KiB
@@ -77,7 +78,8 @@ typedef enum gl_kind {
     GL_KIND_ATOMIC = 3,        /* never scanned, not zeroed */
     GL_KIND_UNCOLLECTABLE = 4, /* scanned, zeroed, a root */
     GL_KIND_TYPED = 5,         /* scanned by its layout, zeroed */
-    GL_N_KINDS = 6
+    GL_KIND_COUNTED = 6,       /* from gc_rc_malloc(): scanned, zeroed, with a count (heap/counts.h) */
+    GL_N_KINDS = 7
 } gl_kind;
 
 /* A bin is a size class of a kind: kind << GL_CLASS_SHIFT | class. */
@@ -126,10 +128,15 @@ typedef struct gl_block {
     uint8_t is_marked; /* large: mark bit */
     uint8_t is_moved;  /* large: its pages came from elsewhere (gl_os_move) */
     uint32_t layout;   /* large, typed: number of its layout */
-    size_t large_bytes; /* large: usable bytes; scanned up to here */
+    union {
+        size_t large_bytes; /* large: usable bytes; scanned up to here */
+        uint32_t *records;  /* small: what hangs on each object, as `attached` */
+    };
     uint32_t *layouts;  /* small, typed: layout number per object; of meta memory */
+    uint64_t *attached; /* small: a bit per object with GL_STATE_ATTACHED or FINALIZED; of meta memory,
+                           NULL until there is one (heap/attached.h) */
     uint32_t owner;     /* small: number of the cache that took slots here last, or 0. A hint */
-    uint32_t spare[3];
+    uint32_t record;    /* large: what hangs on it */
     uint64_t free_bits[GL_BITMAP_WORDS];
 } gl_block;
 
@@ -142,7 +149,8 @@ _Static_assert((int)GL_BLOCK_HEADER_BYTES == 64, "one cache line per header");
 /* Values of the state byte. FROZEN and PINNED are roots. CONDEMNED counts, to 3, the collections that
  * have not reached an object of malloc's which nobody has freed (collect/lost.h). All but ALLOCATED alone
  * are slow to free. QUARANTINED is freed, and held back (heap/quarantine.h): the program must not use it
- * any more, but the slot is not free. */
+ * any more, but the slot is not free. ATTACHED: weak references or finalizers hang on it (collect/weak.h);
+ * FINALIZED: one of these finalizers, or the destructor of a counted object, has run. */
 enum gl_state {
     GL_STATE_FREE = 0,
     GL_STATE_ALLOCATED = 1,
@@ -150,7 +158,9 @@ enum gl_state {
     GL_STATE_PINNED = 4,
     GL_STATE_CONDEMNED_ONCE = 8,
     GL_STATE_CONDEMNED = 24, /* all bits of the count */
-    GL_STATE_QUARANTINED = 32 /* without ALLOCATED, which is in all others but FREE */
+    GL_STATE_QUARANTINED = 32, /* without ALLOCATED, which is in all others but FREE */
+    GL_STATE_ATTACHED = 64,
+    GL_STATE_FINALIZED = 128
 };
 
 static inline bool gl_state_is_allocated(unsigned state) { return state & GL_STATE_ALLOCATED; }
@@ -177,6 +187,7 @@ typedef struct gl_heap_state {
     volatile gl_word freed_slots;      /* given back from caches, freed large ones, dead ones */
     volatile gl_word n_frozen;         /* objects with GL_STATE_FROZEN */
     volatile gl_word n_pinned;         /* objects with GL_STATE_PINNED */
+    volatile gl_word n_waiting;        /* finalizers and the like that wait to be run (collect/finalize.h) */
 } gl_heap_state;
 
 extern gl_heap_state gl_heap GL_HIDDEN;

@@ -7,8 +7,10 @@
 #include "base/check.h"
 #include "heap/alloc.h"
 #include "heap/arena.h"
+#include "heap/attached.h"
 #include "heap/bin.h"
 #include "heap/cache.h"
+#include "heap/counts.h"
 #include "heap/heap.h"
 #include "os/threads.h"
 
@@ -49,6 +51,7 @@ static void check_cached_slot(uint32_t bin, uintptr_t slot)
     gl_check(gl_heap.blocks[block].bin == bin, at);
     gl_check(offset == i * desc.granules * GL_GRANULE_BYTES, at);
     gl_check(*gl_state_of(slot) == GL_STATE_FREE, at);
+    gl_check(gl_bin_kind(bin) != GL_KIND_COUNTED || gl_count_is_clear(slot), at);
     gl_check(!(gl_block_free_bits(block)[i / 64] >> (i % 64) & 1), at);
 }
 
@@ -81,11 +84,14 @@ static uint64_t check_states(uint32_t block, const gl_class_info *info)
     const uint8_t *state = gl_state_of(gl_block_start(block));
     uint64_t n = 0;
     for (uint32_t g = 0; g < GL_BLOCK_GRANULES; g++) {
+        bool is_start = g % info->granules == 0 && g / info->granules < info->n_objects;
+        bool has_flag = (state[g] & (GL_STATE_ATTACHED | GL_STATE_FINALIZED)) != 0;
+        gl_check(!is_start || has_flag == gl_attached_has(block, g / info->granules),
+                 (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
         if (state[g] == GL_STATE_FREE) {
             continue;
         }
-        gl_check(g % info->granules == 0 && g / info->granules < info->n_objects,
-                 (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
+        gl_check(is_start, (void *)(gl_block_start(block) + g * GL_GRANULE_BYTES));
         count_flags(state[g]);
         n++;
     }
@@ -97,11 +103,13 @@ static uint64_t check_free_bits(uint32_t block, const gl_class_info *info)
 {
     const uint64_t *bits = gl_block_free_bits(block);
     uintptr_t start = gl_block_start(block);
+    bool has_counts = gl_bin_kind(gl_heap.blocks[block].bin) == GL_KIND_COUNTED;
     uint64_t n_free = 0;
     for (uint32_t i = 0; i < gl_words_for(info->n_objects) * 64; i++) {
         if (bits[i / 64] >> (i % 64) & 1) {
             gl_check(i < info->n_objects, (void *)start);
             gl_check(*gl_state_of(start + i * info->bytes) == GL_STATE_FREE, (void *)start);
+            gl_check(!has_counts || gl_count_is_clear(start + i * info->bytes), (void *)start);
             n_free++;
         }
     }

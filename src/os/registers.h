@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os/registers.h - what the C library does to pointers that it saves from registers. */
+/* os/registers.h - the stack pointer, and what the C library does to pointers that it saves from registers. */
 #ifndef GL_OS_REGISTERS_H
 #define GL_OS_REGISTERS_H
 
@@ -28,6 +28,18 @@ static inline unsigned gl_os_mangle_rotation(void)
     return GL_OS_MANGLE_ROTATION;
 #else
     return 0;
+#endif
+}
+
+/* About where the frame of the calling function is. Reading the register needs no frame pointer. */
+static inline __attribute__((always_inline)) uintptr_t gl_os_stack_pointer(void)
+{
+#if defined(__x86_64__)
+    uintptr_t address;
+    __asm__("mov %%rsp, %0" : "=r"(address));
+    return address;
+#else
+    return (uintptr_t)__builtin_frame_address(0);
 #endif
 }
 

@@ -55,6 +55,10 @@ const gl_stopped_thread *gl_threads_stopped(void);
  * above self->stack_pointer. */
 void gl_threads_with_registers(void (*fn)(const gl_stopped_thread *self, void *arg), void *arg);
 
+/* Makes every thread of the process pass a memory barrier, between two instructions of its own. False: the
+ * system has no such call, or does not allow it. */
+bool gl_threads_barrier(void);
+
 /* A region in which the thread neither gets the suspend signal nor touches the heap: enter spills
  * the registers and publishes the stack pointer, then calls fn(arg) and, on leaving, waits until no
  * stop is under way. Returns what fn returns. Nests (an inner call just calls fn). */

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, typed_suite());
     srunner_add_suite(runner, collect_suite());
     srunner_add_suite(runner, pacing_suite());
+    srunner_add_suite(runner, refcount_suite());
     srunner_add_suite(runner, roots_suite());
     srunner_add_suite(runner, limits_suite());
     srunner_add_suite(runner, stats_suite());
@@ -26,6 +27,8 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, errors_suite());
     srunner_add_suite(runner, options_suite());
     srunner_add_suite(runner, start_suite());
+    srunner_add_suite(runner, weakref_suite());
+    srunner_add_suite(runner, finalize_suite());
     srunner_add_suite(runner, scope_suite());
     srunner_run_all(runner, CK_ENV);
     int n_failed = srunner_ntests_failed(runner);

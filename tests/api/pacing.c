@@ -150,6 +150,50 @@ START_TEST(a_threshold_makes_collections)
 }
 END_TEST
 
+/* Python: gc.get_count() after gc.collect(0), (1), (2). */
+START_TEST(counts_of_generations_follow_their_collections)
+{
+    static const struct {
+        int generation;
+        size_t count1, count2;
+    } steps[] = {{2, 0, 0}, {0, 1, 0}, {0, 2, 0}, {1, 0, 1}, {0, 1, 1}, {1, 0, 2}, {2, 0, 0}};
+    size_t count[3];
+    gc_disable();
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        ck_assert_int_ge(gc_collect_generation(steps[i].generation), 0);
+        gc_get_count(count);
+        ck_assert_uint_eq(count[1], steps[i].count1);
+        ck_assert_uint_eq(count[2], steps[i].count2);
+    }
+}
+END_TEST
+
+START_TEST(thresholds_choose_the_generation)
+{
+    const size_t threshold[3] = {5000, 3, 2};
+    gc_config config = {.size = sizeof config, .trigger_bytes = (size_t)1 << 40};
+    gc_stats stats = {.size = sizeof stats};
+    ck_assert_int_eq(gc_init(&config), 0);
+    gc_collect();
+    gc_set_threshold(threshold);
+    for (int i = 0; i < 200 && n_collections() < 100; i++) {
+        allocate(64 * 10000);
+    }
+    ck_assert_int_eq(gc_get_stats(&stats), 0);
+    if (is_stressed()) {
+        return;
+    }
+    /* Four young ones, then one of the next; three of these, then a full one. */
+    uint64_t young = stats.generations[0].collections, middle = stats.generations[1].collections;
+    uint64_t full = stats.generations[2].collections - 1;
+    ck_assert_uint_ge(young, 50);
+    ck_assert_uint_ge(young, 4 * middle);
+    ck_assert_uint_le(young, 4 * (middle + full + 1));
+    ck_assert_uint_ge(middle, 3 * full);
+    ck_assert_uint_le(middle, 3 * (full + 1));
+}
+END_TEST
+
 START_TEST(a_threshold_of_zero_stops_them)
 {
     const size_t zero[3] = {0, 10, 10};
@@ -173,6 +217,8 @@ Suite *pacing_suite(void)
     tcase_add_test(one, counts_follow_allocation);
     tcase_add_test(one, thresholds_are_set_and_told);
     tcase_add_test(one, a_threshold_makes_collections);
+    tcase_add_test(one, counts_of_generations_follow_their_collections);
+    tcase_add_test(one, thresholds_choose_the_generation);
     tcase_add_test(one, a_threshold_of_zero_stops_them);
     suite_add_tcase(suite, one);
     return suite;

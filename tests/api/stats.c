@@ -158,7 +158,7 @@ static const char trace_pattern[] =
     "^gleaner: gc [0-9]+ full explicit: [0-9.]+ [KMG]?i?B -> [0-9.]+ [KMG]?i?B, "
     "[0-9]+ of [0-9]+ objects reclaimed, pause [0-9]+\\.[0-9]{3} ms "
     "\\(stop [0-9]+\\.[0-9]{3} roots [0-9]+\\.[0-9]{3} mark [0-9]+\\.[0-9]{3} "
-    "flip [0-9]+\\.[0-9]{3}\\), 1 thread$";
+    "weak [0-9]+\\.[0-9]{3} flip [0-9]+\\.[0-9]{3}\\), 1 thread$";
 
 static size_t count_trace_lines(const char *text)
 {

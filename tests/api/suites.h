@@ -11,6 +11,7 @@ Suite *object_suite(void);
 Suite *typed_suite(void);
 Suite *collect_suite(void);
 Suite *pacing_suite(void);
+Suite *refcount_suite(void);
 Suite *roots_suite(void);
 Suite *limits_suite(void);
 Suite *stats_suite(void);
@@ -18,6 +19,8 @@ Suite *callbacks_suite(void);
 Suite *errors_suite(void);
 Suite *options_suite(void);
 Suite *start_suite(void);
+Suite *weakref_suite(void);
+Suite *finalize_suite(void);
 Suite *scope_suite(void);
 
 /* What they run in processes of their own; each list ends with a name NULL. */

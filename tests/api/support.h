@@ -22,6 +22,16 @@ enum {
     FEW = MANY - MOST
 };
 
+/* ThreadSanitizer delays signals and does not know that the world is stopped, and it ends the child of a
+ * fork that starts a thread: what rests on either cannot be tested with it. */
+#if defined(__SANITIZE_THREAD__)
+enum { HAS_TSAN = 1 };
+#elif defined(__has_feature)
+enum { HAS_TSAN = __has_feature(thread_sanitizer) };
+#else
+enum { HAS_TSAN = 0 };
+#endif
+
 /* ---- Objects that are watched without being referenced --------------------------------------- */
 
 /* An address that does not look like one. */

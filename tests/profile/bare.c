@@ -4,18 +4,18 @@
 #include <gleaner/gc.h>
 #include <gleaner/scope.h>
 
-static void *volatile kept;
+static void *volatile kept[3];
 
-static void profiled_bare(void)
+static void profiled_bare(int i)
 {
     GC_PROFILE();
-    kept = gc_malloc_atomic(1 << 20);
+    kept[i] = gc_malloc_atomic(1 << 20);
 }
 
 int main(void)
 {
     GC_PROFILE();
     for (int i = 0; i < 3; i++)
-        profiled_bare();
-    return kept == 0;
+        profiled_bare(i);
+    return kept[2] == 0;
 }

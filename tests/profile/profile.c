@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <gleaner/gc.h>
+#include <gleaner/refcount.h>
 #include <gleaner/roots.h>
 #include <gleaner/scope.h>
 
@@ -214,6 +215,29 @@ START_TEST(collections_belong_to_their_line)
     row r = row_of("collecting", COLLECTING_FIRST + 6);
     ck_assert_int_eq(r.occurrences, 1);
     ck_assert(r.increment < -8.0 * MIB && r.increment > -10.5 * MIB);
+}
+END_TEST
+
+enum { COUNTED_FIRST = __LINE__ + 2 };
+
+static NOINLINE void counted(void)
+{
+    GC_PROFILE();
+    for (int i = 0; i < 50; i++) {
+        kept[i] = gc_rc_malloc(i % 2 ? 64 : 200 * 1024, NULL);
+    }
+    for (int i = 0; i < 50; i++) {
+        gc_release(kept[i]); /* COUNTED_FIRST + 7 */
+    }
+}
+
+START_TEST(counted_objects)
+{
+    gc_disable();
+    counted();
+    read_report();
+    check_row("counted", COUNTED_FIRST + 4, 25 * 200 * 1024 + 25 * 64, 50);
+    check_row("counted", COUNTED_FIRST + 7, -25 * 200 * 1024 - 25 * 64, 50);
 }
 END_TEST
 
@@ -626,7 +650,7 @@ START_TEST(kinds_of_debug_information)
     }
     ck_assert_msg(status == 0, "%s: %s", kinds[_i], report);
     check_row("profiled_bare", 12, 3 * MIB, 3);
-    ck_assert_str_eq(row_of("profiled_bare", 12).text, "    kept = gc_malloc_atomic(1 << 20);");
+    ck_assert_str_eq(row_of("profiled_bare", 12).text, "    kept[i] = gc_malloc_atomic(1 << 20);");
     ck_assert_int_eq(row_of("profiled_bare", 9).occurrences, 3);
     check_row("main", 19, 3 * MIB, 3);
     /* It ends where the next function begins. */
@@ -649,6 +673,7 @@ int main(void)
         tcase_add_test(t, the_layout_is_that_of_memory_profiler);
         tcase_add_test(t, small_changes_are_shown);
         tcase_add_test(t, collections_belong_to_their_line);
+        tcase_add_test(t, counted_objects);
         tcase_add_test(t, nested_functions_attribute_on_their_own);
         tcase_add_test(t, recursion);
         tcase_add_test(t, far_down);

@@ -87,7 +87,7 @@ START_TEST(test_report)
     ck_assert_uint_eq(r.n_threads, 1);
     ck_assert(!r.is_skipped);
     ck_assert_uint_le(r.pause_ns, r.duration_ns);
-    ck_assert_uint_le(r.stop_ns + r.roots_ns + r.mark_ns + r.flip_ns, r.pause_ns);
+    ck_assert_uint_le(r.stop_ns + r.roots_ns + r.mark_ns + r.weak_ns + r.flip_ns, r.pause_ns);
     ck_assert_uint_eq(length(kept), MANY);
     ck_assert_uint_eq(fixture_verify(), counts.live_objects - r.collected);
     ck_assert_int_eq(gl_collect(GC_REASON_EXPLICIT, &r), GL_CYCLE_DONE);
