@@ -239,7 +239,8 @@ static bool free_small(uintptr_t p, uint32_t block, const char *call)
 bool gl_free_slow(void *pointer, const char *call)
 {
     uintptr_t p = (uintptr_t)pointer;
-    if (gl_quarantine_is_on() && GL_LIKELY(!gl_cache_is_observed()) &&
+    /* In mode `safe` this is the usual path: a cache with a number needs no second question. */
+    if (gl_quarantine_is_on() && GL_LIKELY(gl_self->number != 0 || !gl_cache_is_observed()) &&
         GL_LIKELY(gl_quarantine_try(p))) {
         return true;
     }

@@ -5,6 +5,7 @@
 #include <gleaner/scope.h>
 
 static void *volatile kept[3];
+static volatile int n_calls = 3; /* the loop stays one */
 
 static void profiled_bare(int i)
 {
@@ -15,7 +16,7 @@ static void profiled_bare(int i)
 int main(void)
 {
     GC_PROFILE();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < n_calls; i++)
         profiled_bare(i);
     return kept[2] == 0;
 }

@@ -649,10 +649,10 @@ START_TEST(kinds_of_debug_information)
         return;
     }
     ck_assert_msg(status == 0, "%s: %s", kinds[_i], report);
-    check_row("profiled_bare", 12, 3 * MIB, 3);
-    ck_assert_str_eq(row_of("profiled_bare", 12).text, "    kept[i] = gc_malloc_atomic(1 << 20);");
-    ck_assert_int_eq(row_of("profiled_bare", 9).occurrences, 3);
-    check_row("main", 19, 3 * MIB, 3);
+    check_row("profiled_bare", 13, 3 * MIB, 3);
+    ck_assert_str_eq(row_of("profiled_bare", 13).text, "    kept[i] = gc_malloc_atomic(1 << 20);");
+    ck_assert_int_eq(row_of("profiled_bare", 10).occurrences, 3);
+    check_row("main", 20, 3 * MIB, 3);
     /* It ends where the next function begins. */
     const char *table = table_of("profiled_bare"), *next = strstr(table, "int main(void)");
     ck_assert_msg(!next || next > strstr(table, "\n\n"), "%s", report);
