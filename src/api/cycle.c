@@ -32,6 +32,7 @@
 #include "base/knobs.h"
 #include "collect/collect.h"
 #include "object/lru.h"
+#include "profile/profile.h"
 
 enum { CALLBACKS_MAX = 64, NS_PER_US = 1000 };
 
@@ -276,5 +277,9 @@ void gl_hook_cycle_stop(const gl_cycle_report *report)
     };
     trace(report);
     relieve(report);
+    /* What the program had freed is not in use any more since then. */
+    gl_profile_collected(report->reclaimed_bytes - report->reclaimed_slack_bytes -
+                             report->quarantine.released_bytes,
+                         report->reason == GC_REASON_EXPLICIT);
     call_all(&event);
 }

@@ -16,6 +16,8 @@
 #include "api/environment.h"
 #include "api/findings.h"
 #include "api/options.h"
+#include "api/profile.h"
+#include "api/scope.h"
 #include "api/stats.h"
 #include "base/fmt.h"
 #include "base/syscall.h"
@@ -23,9 +25,12 @@
 #include "collect/finalize.h"
 #include "heap/heap.h"
 #include "object/lru.h"
+#include "object/scope.h"
 #include "os/memory.h"
 #include "os/system.h"
 #include "os/threads.h"
+#include "profile/profile.h"
+#include "profile/records.h"
 
 enum {
     EXIT_TOOL_FAILURE = 125,
@@ -96,6 +101,7 @@ static void before_fork(void)
     } else if (gl_collect_is_alone()) {
         fork_is = FORK_ALONE;
     } else {
+        gl_scope_before_fork();
         gl_collect_before_fork();
         fork_is = FORK_LOCKED;
     }
@@ -105,11 +111,13 @@ static void after_fork_parent(void)
 {
     if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_parent();
+        gl_scope_after_fork_parent();
     }
 }
 
 static void after_fork_child(void)
 {
+    gl_record_after_fork_child();
     if (fork_is == FORK_ALONE) {
         gl_threads_after_fork_alone();
         return;
@@ -119,6 +127,7 @@ static void after_fork_child(void)
     gl_lru_after_fork_child();
     if (fork_is == FORK_LOCKED) {
         gl_collect_after_fork_child();
+        gl_scope_after_fork_child();
     }
 }
 
@@ -215,6 +224,12 @@ bool gl_hook_start(void)
     return error == 0;
 }
 
+void gl_hook_thread_leaves(void)
+{
+    gl_profile_thread_leaves();
+    gl_scope_thread_leaves();
+}
+
 /* After main() and the handlers of atexit(), before the C library ends. Programs that leave by
  * _exit(), or by a signal, leave no statistics. */
 __attribute__((destructor)) static void end(void)
@@ -222,6 +237,8 @@ __attribute__((destructor)) static void end(void)
     if (gl_start_is_ready()) {
         gl_finalize_at_exit();
         gl_fmt_expect_end();
+        gl_profile_write_at_exit();
+        gl_scope_write_lines();
         gl_stats_write_file();
         gl_findings_ended();
     }

@@ -37,7 +37,7 @@ void gl_write_begin(gl_fmt *line)
     gl_fmt_str(line, program[0] ? program : "?");
 }
 
-static void complain(const char *path)
+void gl_write_complain(const char *path)
 {
     static gl_word has_complained;
     if (!gl_cas_full(&has_complained, 0, 1)) {
@@ -51,16 +51,24 @@ static void complain(const char *path)
     gl_fmt_write(&line, 2);
 }
 
-void gl_write_append(const char *path, const gl_fmt *line)
+int gl_write_open(const char *path)
 {
     long fd = gl_syscall4(SYS_openat, AT_FDCWD, (long)path,
                           O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, FILE_MODE);
     if (gl_syscall_failed(fd)) {
-        complain(path);
+        gl_write_complain(path);
+    }
+    return (int)fd;
+}
+
+void gl_write_append(const char *path, const gl_fmt *line)
+{
+    int fd = gl_write_open(path);
+    if (fd < 0) {
         return;
     }
-    if (!gl_fmt_write(line, (int)fd)) {
-        complain(path); /* a full disk, say */
+    if (!gl_fmt_write(line, fd)) {
+        gl_write_complain(path); /* a full disk, say */
     }
     gl_syscall3(SYS_close, fd, 0, 0);
 }

@@ -17,13 +17,15 @@
 
 /* In the order in which they are taken. */
 enum gl_rank {
-    GL_RANK_OWNERS = 1,  /* who counts without atomic instructions (heap/counts.h) */
+    GL_RANK_SCOPES = 1,  /* the scopes that are open */
+    GL_RANK_OWNERS,      /* who counts without atomic instructions (heap/counts.h) */
     GL_RANK_COLLECT,     /* one collection at a time */
     GL_RANK_API,         /* tables of callbacks, layouts, roots, pins */
     GL_RANK_TABLE,       /* maps and caches of the program's */
     GL_RANK_CACHES,      /* the registry of allocation caches */
     GL_RANK_BIN,         /* one per size class and kind */
     GL_RANK_ARENA,       /* runs of blocks */
+    GL_RANK_PROFILE,     /* what profiled functions have done */
     GL_RANK_META,        /* the library's own memory */
     GL_RANK_OS           /* mappings, the stop protocol */
 };

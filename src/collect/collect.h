@@ -43,6 +43,8 @@ typedef struct gl_cycle_report {
     uint64_t candidates; /* objects at the start */
     uint64_t collected, uncollectable;
     uint64_t reclaimed_bytes;
+    uint64_t reclaimed_slack_bytes; /* of these, what large objects that the program had not freed could not
+                                       use of their blocks */
     uint64_t heap_before_bytes, live_bytes; /* in use at the start; after the flip */
     uint64_t root_bytes;                    /* scanned as roots */
     uint64_t stop_ns, roots_ns, mark_ns, weak_ns, flip_ns; /* phases of the pause */
@@ -88,12 +90,16 @@ size_t gl_collect_set_memory_limit(size_t bytes);
 
 /* True if so many bytes in use are close to the soft limit. */
 bool gl_collect_is_memory_short(uint64_t in_use_bytes);
+
+/* A bound for the heap, until the next call: from the scopes that are open. UINT64_MAX: none. */
+void gl_collect_set_bound(uint64_t bytes);
 void gl_collect_get_threshold(size_t threshold[3]);
 void gl_collect_set_threshold(const size_t threshold[3]);
 void gl_collect_get_count(size_t count[3]);
 
 /* Fills the collector's part of gc_stats: generations, pauses, skipped, reclaimed_bytes. */
 void gl_collect_fill_stats(gc_stats *stats);
+uint64_t gl_collect_n_collections(void); /* finished ones */
 
 void gl_collect_set_debug(unsigned flags);
 unsigned gl_collect_get_debug(void);

@@ -178,6 +178,14 @@ bool gl_collect_is_memory_short(uint64_t in_use_bytes)
     return is_short;
 }
 
+void gl_collect_set_bound(uint64_t bytes)
+{
+    gl_lock_acquire(&control.lock);
+    control.pacer.bound_bytes = bytes;
+    publish_trigger_locked(gl_pacer_trigger(&control.pacer));
+    gl_lock_release(&control.lock);
+}
+
 void gl_collect_get_threshold(size_t threshold[3])
 {
     gl_lock_acquire(&control.lock);
@@ -444,6 +452,17 @@ void gl_collect_fill_stats(gc_stats *stats)
     stats->hidden_uses = gl_lost_n_evidence();
     stats->keeps_lost = gl_lost_is_all_kept();
     gl_lock_release(&control.lock);
+}
+
+uint64_t gl_collect_n_collections(void)
+{
+    gl_lock_acquire(&control.lock);
+    uint64_t n = 0;
+    for (int g = 0; g < GL_N_GENERATIONS; g++) {
+        n += control.generations[g].collections;
+    }
+    gl_lock_release(&control.lock);
+    return n;
 }
 
 /* ---- Callbacks ------------------------------------------------------------------------------ */

@@ -342,6 +342,7 @@ static gl_cycle_result run_locked(gl_cycle_report *r, images_buffer *images)
 
     r->collected = context.flipped.objects;
     r->reclaimed_bytes = context.flipped.bytes;
+    r->reclaimed_slack_bytes = context.flipped.slack_bytes;
     r->live_bytes = gl_load_relaxed(&gl_heap.in_use_bytes);
     r->duration_ns = gl_os_now_ns() - start_ns;
     gl_control_finished(r);

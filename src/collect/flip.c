@@ -55,11 +55,15 @@ static void flip_large(uint32_t head, gl_flip_result *result)
     if (header->is_marked || header->state == GL_STATE_FREE) {
         return;
     }
+    uint64_t bytes = (uint64_t)header->run_blocks << GL_BLOCK_SHIFT;
+    if (header->state != GL_STATE_QUARANTINED) {
+        result->slack_bytes += bytes - header->large_bytes;
+    }
     header->state = GL_STATE_FREE; /* a free() by the program is an error from now on */
     header->next = result->large;
     result->large = head;
     result->objects++;
-    result->bytes += (uint64_t)header->run_blocks << GL_BLOCK_SHIFT;
+    result->bytes += bytes;
 }
 
 void gl_flip(gl_flip_result *result)

@@ -12,6 +12,8 @@
 
 typedef struct gl_flip_result {
     uint64_t objects, bytes; /* that were found unreachable and given up */
+    uint64_t slack_bytes;    /* of these, what large objects that the program had not freed could not use of
+                                their blocks */
     uint32_t large;          /* list of large objects to release after the world runs again */
 } gl_flip_result;
 

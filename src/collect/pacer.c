@@ -2,7 +2,7 @@
 /* collect/pacer.c - see pacer.h for the rules. */
 #include "collect/pacer.h"
 
-enum { FIRST_SHARE = 50, /* a fiftieth of the time */ PEAK_DECAY = 8, ROOM_UNIT = 16, ROOM_MAX = 1024 };
+enum { FIRST_SHARE = 50, /* a fiftieth of the time */ PEAK_DECAY = 8, ROOM_UNIT = 16, ROOM_MAX = 1024, BOUND_ROOM = 8 };
 
 void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint64_t limit_bytes,
                    uint64_t max_backoff)
@@ -16,6 +16,7 @@ void gl_pacer_init(gl_pacer *pacer, uint64_t percent, uint64_t floor_bytes, uint
     pacer->peak_bytes = 0;
     pacer->live_bytes = 0;
     pacer->condemned_bytes = 0;
+    pacer->bound_bytes = UINT64_MAX;
     pacer->patience = 1;
     pacer->n_collections = 0;
 }
@@ -56,8 +57,11 @@ uint64_t gl_pacer_trigger(const gl_pacer *p)
     }
     uint64_t trigger =
         add_condemned(p, base, larger(p->floor_bytes, add_capped(base, growth)));
+    uint64_t in_use = add_capped(p->live_bytes, p->condemned_bytes);
+    if (trigger > p->bound_bytes) {
+        trigger = smaller(trigger, larger(p->bound_bytes, add_capped(in_use, in_use / BOUND_ROOM)));
+    }
     if (trigger > p->limit_bytes) {
-        uint64_t in_use = add_capped(p->live_bytes, p->condemned_bytes);
         uint64_t room;
         if (__builtin_mul_overflow(in_use / ROOM_UNIT, p->limit_room, &room)) {
             room = UINT64_MAX;
@@ -109,7 +113,7 @@ uint64_t gl_pacer_defer(const gl_pacer *p, uint64_t in_use_bytes, uint64_t progr
         return 0;
     }
     /* Not where memory is scarce. */
-    longest = smaller(longest, p->limit_bytes / 4);
+    longest = smaller(longest, smaller(p->limit_bytes / 4, p->bound_bytes));
     if (in_use_bytes >= longest || expected_ns(in_use_bytes) < program_ns / FIRST_SHARE) {
         return 0;
     }

@@ -17,6 +17,10 @@
  * first collections of a program that leaks would look meagre. While as much is condemned as half of
  * the distance to the next collection, that distance is halved: the sooner they are done, the less is held.
  *
+ * A BOUND is set by a scope of the program (object/scope.h). It caps the trigger as the limit does, but the room
+ * beyond it, where what is live comes close, does not grow: an eighth of what is live, so that a byte that is
+ * allocated pays for eight to be marked at most.
+ *
  * THE FIRST COLLECTION knows nothing of the program, and most programs live for less than a second: one
  * that reaches the floor at once is either building its data up, or about to end. Where `patience` is
  * above 1, the heap may therefore grow to that multiple of the floor before the first collection, as long
@@ -33,6 +37,7 @@ typedef struct gl_pacer {
     uint64_t floor_bytes;  /* the smallest trigger */
     uint64_t limit_bytes;  /* soft limit; UINT64_MAX: none */
     uint64_t max_backoff;  /* 1 (no backoff) or a power of two */
+    uint64_t bound_bytes;  /* of the tightest open scope; UINT64_MAX, from gl_pacer_init(): none */
     uint64_t patience;     /* with the first collection; 1 from gl_pacer_init(): none */
     /* State. */
     uint64_t backoff;      /* 1 to max_backoff */

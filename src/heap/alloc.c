@@ -52,6 +52,21 @@ static size_t slot_bytes(uintptr_t p)
     return (size_t)gl_heap.descs[(p - gl_heap.base) >> GL_BLOCK_SHIFT].granules << GL_GRANULE_SHIFT;
 }
 
+/* Of an object of either sort, live or just about to be freed. */
+static size_t object_bytes(uintptr_t p)
+{
+    uint32_t block = (uint32_t)((p - gl_heap.base) >> GL_BLOCK_SHIFT);
+    return is_in_large_object(p) ? gl_heap.blocks[block].large_bytes : slot_bytes(p);
+}
+
+static void *tell_resized(void *p, size_t bytes_before)
+{
+    if (GL_UNLIKELY(gl_cache_is_observed())) {
+        gl_hook_observed((ptrdiff_t)(object_bytes((uintptr_t)p) - bytes_before));
+    }
+    return p;
+}
+
 /* Everything that the fast path does not do: collect if due, and go round until there is memory or
  * nothing more can be tried. Small objects are not zeroed here. */
 static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bool is_zeroed)
@@ -73,6 +88,10 @@ static void *alloc_persistently(size_t bytes, size_t alignment, gl_kind kind, bo
         if (p) {
             if (!is_in_large_object(p)) {
                 *gl_state_of(p) = GL_STATE_ALLOCATED;
+            }
+            if (GL_UNLIKELY(gl_cache_is_observed())) {
+                gl_hook_observed((ptrdiff_t)object_bytes(p));
+                __asm__ __volatile__("" : : "r"(p) : "memory"); /* nothing else refers to it */
             }
             return (void *)p;
         }
@@ -220,7 +239,9 @@ static bool free_small(uintptr_t p, uint32_t block, const char *call)
 bool gl_free_slow(void *pointer, const char *call)
 {
     uintptr_t p = (uintptr_t)pointer;
-    if (gl_quarantine_is_on() && GL_LIKELY(gl_quarantine_try(p))) {
+    /* In mode `safe` this is the usual path: a cache with a number needs no second question. */
+    if (gl_quarantine_is_on() && GL_LIKELY(gl_self->number != 0 || !gl_cache_is_observed()) &&
+        GL_LIKELY(gl_quarantine_try(p))) {
         return true;
     }
     int saved_errno = errno;
@@ -232,7 +253,11 @@ bool gl_free_slow(void *pointer, const char *call)
         return misused(call, pointer);
     }
     uint32_t block = (uint32_t)((p - gl_heap.base) >> GL_BLOCK_SHIFT);
+    size_t bytes = gl_cache_is_observed() ? object_bytes(p) : 0;
     bool is_done = gl_heap.descs[block].granules ? free_small(p, block, call) : free_large(p, call);
+    if (is_done && GL_UNLIKELY(bytes != 0)) {
+        gl_hook_observed(-(ptrdiff_t)bytes);
+    }
     if (is_done) {
         errno = saved_errno;
     }
@@ -286,11 +311,11 @@ void *gl_heap_realloc(void *p, size_t bytes, const char *call)
     }
     if (object.is_large) {
         if (bytes > GL_SMALL_MAX && gl_large_try_resize(object.start, bytes)) {
-            return p;
+            return tell_resized(p, object.bytes);
         }
         uintptr_t to = bytes > object.bytes ? gl_large_try_move(object.start, bytes) : 0;
         if (to) {
-            return (void *)to;
+            return tell_resized((void *)to, object.bytes);
         }
     } else if (bytes + (bytes > GL_SLACK_ABOVE) <= object.bytes && bytes >= object.bytes / 2) {
         if (gl_kind_is_zeroed(object.kind)) {

@@ -231,7 +231,7 @@ static uint32_t block_with_slots(uint32_t bin, uint32_t owner)
 static void note_taken(uint32_t bin, uint32_t n)
 {
     size_t bytes = (size_t)n * gl_classes[gl_bin_class(bin)].bytes;
-    gl_add_relaxed(&gl_heap.in_use_bytes, bytes);
+    gl_heap_note_growth(bytes);
     gl_add_relaxed(&gl_heap.allocated_bytes, bytes);
     gl_add_relaxed(&gl_heap.allocated_slots, n);
 }

@@ -15,13 +15,20 @@
 #include "heap/quarantine.h"
 #include "os/threads.h"
 
-/* Threads that have no cache yet, threads that have given it back for good, and threads in a blocking
- * region. All magazines are of capacity 0: nothing is ever written here. */
-static gl_cache no_cache, ended_cache, asleep_cache;
+/* Threads that have no cache yet, threads that have given it back for good, threads in a blocking region,
+ * and threads that are observed. All magazines are of capacity 0: nothing is ever written here. */
+static gl_cache no_cache, ended_cache, asleep_cache, observed_cache;
 
 __thread gl_cache *gl_self = &no_cache;
 
 static __thread gl_cache *awake_self; /* what gl_self is again after the region */
+static __thread gl_cache *observed_self; /* what gl_self would be if the thread were not observed */
+
+/* Where the thread's own cache stands. Awake. */
+static gl_cache **own_place(void)
+{
+    return gl_self == &observed_cache ? &observed_self : &gl_self;
+}
 
 static struct {
     gl_lock lock;
@@ -39,6 +46,7 @@ static struct {
 static void thread_ends(void *cache)
 {
     gl_cache_wake();
+    gl_hook_thread_leaves();
     gl_owner_thread_ended();
     if (cache == gl_self) {
         gl_cache_detach();
@@ -101,15 +109,16 @@ void gl_cache_note_thread(void)
 /* The calling thread's cache, made if need be; NULL if it must do without. */
 static gl_cache *own_cache(void)
 {
-    if (gl_self != &no_cache) {
-        return gl_self == &ended_cache ? NULL : gl_self;
+    gl_cache **own = own_place();
+    if (*own != &no_cache) {
+        return *own == &ended_cache ? NULL : *own;
     }
     gl_cache *cache = caches.is_bypassed ? NULL : new_cache();
     if (!cache) {
         note_thread(&no_cache);
         return NULL;
     }
-    gl_self = cache;
+    *own = cache;
     gl_threads_register();
     /* May allocate (a key above 31): gl_self is set already. */
     pthread_setspecific(caches.key, cache);
@@ -174,11 +183,11 @@ static void flush_magazine(uint32_t bin, gl_magazine *m, uint32_t owner)
 
 void gl_cache_detach(void)
 {
-    gl_cache *cache = gl_self;
+    gl_cache **own = own_place(), *cache = *own;
     if (cache == &no_cache || cache == &ended_cache) {
         return;
     }
-    gl_self = &no_cache;
+    *own = &no_cache;
     gl_quarantine_count(cache->quarantined_bytes);
     cache->quarantined_bytes = 0;
     for (uint32_t bin = 0; bin < GL_N_BINS; bin++) {
@@ -230,6 +239,28 @@ void gl_cache_wake(void)
         gl_owner_wake();
         gl_self = awake_self;
     }
+}
+
+/* ---- Observation ---------------------------------------------------------------------------- */
+
+bool gl_cache_is_observed(void)
+{
+    return gl_self == &observed_cache;
+}
+
+void gl_cache_observe(void)
+{
+    gl_cache_note_thread();
+    if (gl_self != &observed_cache) {
+        observed_self = gl_self;
+        gl_self = &observed_cache;
+    }
+}
+
+void gl_cache_stop_observing(void)
+{
+    gl_cache_wake();
+    gl_self = *own_place();
 }
 
 /* ---- Refill and flush ----------------------------------------------------------------------- */
@@ -413,7 +444,7 @@ void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine
 
 bool gl_cache_is_only(void)
 {
-    return !caches.all || (caches.all == gl_self && !caches.all->next);
+    return !caches.all || (caches.all == *own_place() && !caches.all->next);
 }
 
 size_t gl_cache_count_caches(void)
@@ -491,7 +522,7 @@ void gl_cache_adopt_after_fork(void)
     caches.has_forked = true;
     for (gl_cache *c = caches.all, *next; c; c = next) {
         next = c->next;
-        if (c == gl_self) {
+        if (c == *own_place()) {
             own = c;
             continue;
         }

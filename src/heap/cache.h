@@ -32,6 +32,12 @@ void gl_cache_detach(void);
 void *gl_cache_blocking(void *(*fn)(void *), void *arg);
 void gl_cache_wake(void);
 
+/* From the first call on the fast paths of the calling thread find an empty cache, and each of its allocations
+ * and frees is told to gl_hook_observed(), until the second call. Neither nests. */
+void gl_cache_observe(void);
+void gl_cache_stop_observing(void);
+bool gl_cache_is_observed(void);
+
 /* Calls fn for each magazine with slots in it. The world is stopped, or all locks held. */
 void gl_cache_each_magazine(void (*fn)(uint32_t bin, const gl_magazine *magazine, void *arg),
                             void *arg);

@@ -22,6 +22,7 @@ bool gl_heap_init(void)
         return true;
     }
     gl_quarantine_start();
+    gl_store_relaxed(&gl_heap.peak_bytes, SIZE_MAX);
     gl_size_class_init();
     gl_bin_init();
     if (!gl_arena_init() || !gl_cache_init(gl_options.stress_every || gl_options.clobber)) {

@@ -50,6 +50,13 @@ void gl_hook_misuse_of_count(const char *call, const void *address, bool is_rele
  * pointer to it was found. (collect/lost.c) */
 void gl_hook_condemned_used(const struct gl_object *object, const char *call);
 
+/* The calling thread is observed (heap/cache.h), and has allocated, freed or resized an object: bytes in
+ * objects have changed by so much. (profile/profile.c) */
+void gl_hook_observed(ptrdiff_t change_bytes);
+
+/* The calling thread is about to end; it still has its cache. (api/start.c) */
+void gl_hook_thread_leaves(void);
+
 /* The calling thread ends; its control block is at the address. (collect/roots.c) */
 void gl_hook_thread_ended(uintptr_t thread_pointer);
 

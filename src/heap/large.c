@@ -58,9 +58,11 @@ static void set_continuations(uint32_t head, uint32_t from, uint32_t to)
 static void account_locked(size_t blocks, bool is_more)
 {
     size_t bytes = blocks << GL_BLOCK_SHIFT;
-    gl_add_relaxed(&gl_heap.in_use_bytes, is_more ? bytes : (size_t)0 - bytes);
     if (is_more) {
+        gl_heap_note_growth(bytes);
         gl_add_relaxed(&gl_heap.allocated_bytes, bytes);
+    } else {
+        gl_add_relaxed(&gl_heap.in_use_bytes, (size_t)0 - bytes);
     }
 }
 
@@ -266,6 +268,11 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
                            gl_os_move_result how)
 {
     gl_block old = gl_heap.blocks[head];
+    bool is_copied = how == GL_OS_MOVE_REFUSED;
+    bool waits = gl_quarantine_is_on() && (how == GL_OS_MOVED || is_copied);
+    if (!waits && !is_copied) {
+        account_locked(old.run_blocks, false); /* first: at no time were there two of it */
+    }
     publish_locked(to, n, (gl_kind)old.kind, usable);
     gl_heap.blocks[to].layout = old.layout;
     gl_heap.blocks[to].state = old.state; /* it may have been frozen meanwhile */
@@ -276,15 +283,17 @@ static void replace_locked(uint32_t head, uint32_t to, uint32_t n, size_t usable
         gl_heap.blocks[to].is_moved = 1;
         gl_pages_forget_advice(to, n);
     }
-    if (gl_quarantine_is_on() && (how == GL_OS_MOVED || how == GL_OS_MOVE_REFUSED)) {
+    if (waits) {
         gl_heap.blocks[head].state = GL_STATE_QUARANTINED;
         count_quarantined(old.run_blocks, how == GL_OS_MOVED ? 0 : old.large_bytes);
         return;
     }
-    account_locked(old.run_blocks, false);
+    if (is_copied) {
+        account_locked(old.run_blocks, false);
+    }
     gl_add_relaxed(&gl_heap.freed_slots, 1);
     gl_heap.blocks[head].state = GL_STATE_FREE;
-    if (how == GL_OS_MOVE_REFUSED) {
+    if (is_copied) {
         give_locked(head, old.run_blocks, old.is_moved);
     } else if (how == GL_OS_MOVED) {
         gl_arena_give_clean_locked(head, old.run_blocks);

@@ -180,6 +180,7 @@ typedef struct gl_heap_state {
     size_t max_bytes;            /* of the arena */
     /* Written by every slow path: not in the line above, which every malloc and free reads. */
     _Alignas(64) volatile gl_word in_use_bytes; /* see the equations; bytes in caches count as in use */
+    volatile gl_word peak_bytes;       /* the most in_use_bytes since somebody began to watch; else SIZE_MAX */
     volatile gl_word trigger_bytes;    /* in_use_bytes beyond which a collection is due */
     volatile gl_word allocated_bytes;  /* ever handed out to caches, or as large objects */
     volatile gl_word allocated_slots;  /* the same in objects */
@@ -190,6 +191,22 @@ typedef struct gl_heap_state {
 } gl_heap_state;
 
 extern gl_heap_state gl_heap GL_HIDDEN;
+
+/* ---- Bytes in use --------------------------------------------------------------------------- */
+
+static inline void gl_heap_raise_peak(size_t in_use_bytes)
+{
+    for (size_t peak = gl_load_relaxed(&gl_heap.peak_bytes);
+         in_use_bytes > peak && !gl_cas_full(&gl_heap.peak_bytes, peak, in_use_bytes);) {
+        peak = gl_load_relaxed(&gl_heap.peak_bytes);
+    }
+}
+
+/* So many bytes more are in use: in slow paths. */
+static inline void gl_heap_note_growth(size_t bytes)
+{
+    gl_heap_raise_peak(gl_add_relaxed(&gl_heap.in_use_bytes, bytes) + bytes);
+}
 
 /* ---- Addresses ------------------------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@
  */
 #include "os/images.h"
 
+#include <fcntl.h>
 #include <link.h>
 
 #include "base/bits.h"
@@ -241,3 +242,53 @@ void gl_images_dynamic_tls(const gl_images *images, uintptr_t thread_pointer,
 }
 
 #endif
+
+/* --- By address --------------------------------------------------------------------------------- */
+
+typedef struct file_search {
+    uintptr_t address;
+    gl_image_file *file;
+    bool is_found;
+} file_search;
+
+static void copy_path(gl_image_file *file, const char *name)
+{
+    size_t n = 0;
+    for (; name[n] && n < sizeof file->path - 1; n++)
+        file->path[n] = name[n];
+    file->path[n] = '\0';
+}
+
+/* The program itself has no name in the loader's list. */
+static void read_program_path(gl_image_file *file)
+{
+    long n = gl_syscall4(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)file->path,
+                         sizeof file->path - 1);
+    file->path[gl_syscall_failed(n) ? 0 : n] = '\0';
+}
+
+static int find_in_image(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    file_search *search = arg;
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum && !search->is_found; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        search->is_found = p->p_type == PT_LOAD &&
+                           search->address - (info->dlpi_addr + p->p_vaddr) < p->p_memsz;
+    }
+    if (!search->is_found)
+        return 0;
+    search->file->base = info->dlpi_addr;
+    if (info->dlpi_name && info->dlpi_name[0])
+        copy_path(search->file, info->dlpi_name);
+    else
+        read_program_path(search->file);
+    return 1;
+}
+
+bool gl_images_find(uintptr_t address, gl_image_file *file)
+{
+    file_search search = {.address = address, .file = file};
+    dl_iterate_phdr(find_in_image, &search);
+    return search.is_found;
+}

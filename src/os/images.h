@@ -39,6 +39,15 @@ bool gl_images_read(gl_images *images);
  * now. Takes the loader's lock, as gl_images_read(). */
 void gl_images_each_new(uint64_t *n_loads, void (*fn)(const char *path, void *arg), void *arg);
 
+/* The loaded object that contains an address: its file, and where it was loaded, less where the file says that
+ * it belongs. Takes the loader's lock. */
+enum { GL_IMAGE_PATH_BYTES = 4096 };
+typedef struct gl_image_file {
+    uintptr_t base;
+    char path[GL_IMAGE_PATH_BYTES];
+} gl_image_file;
+bool gl_images_find(uintptr_t address, gl_image_file *file);
+
 /* Calls fn(start, end, arg) for each thread-local block of the thread whose control block is at
  * `thread_pointer` that the loader has allocated dynamically, by the thread's vector of blocks
  * (glibc's layout on x86-64 and aarch64; nothing elsewhere). The world is stopped. */

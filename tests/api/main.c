@@ -11,7 +11,7 @@
 int main(int argc, char **argv)
 {
     const child *const children[] = {limits_children, stats_children, options_children,
-                                     start_children, NULL};
+                                     start_children, scope_children, NULL};
     run_as_child(argc, argv, children);
     SRunner *runner = srunner_create(allocation_suite());
     srunner_add_suite(runner, realloc_suite());
@@ -31,6 +31,7 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, weakref_suite());
     srunner_add_suite(runner, weakmap_suite());
     srunner_add_suite(runner, finalize_suite());
+    srunner_add_suite(runner, scope_suite());
     srunner_run_all(runner, CK_ENV);
     int n_failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -23,11 +23,13 @@ Suite *start_suite(void);
 Suite *weakmap_suite(void);
 Suite *weakref_suite(void);
 Suite *finalize_suite(void);
+Suite *scope_suite(void);
 
 /* What they run in processes of their own; each list ends with a name NULL. */
 extern const child limits_children[];
 extern const child stats_children[];
 extern const child options_children[];
 extern const child start_children[];
+extern const child scope_children[];
 
 #endif

@@ -36,7 +36,7 @@ static void make_objects(uint64_t seed)
 /* Marks every object of which keep(i) is true (nothing is scanned), and flips. */
 static gl_flip_result flip(bool (*keep)(int))
 {
-    gl_flip_result result = {0, 0, 0};
+    gl_flip_result result = {.large = 0};
     fixture_stop();
     gl_mark_prepare(gl_cycle_marker());
     for (int i = 0; i < N_OBJECTS; i++) {

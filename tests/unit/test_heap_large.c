@@ -262,6 +262,24 @@ START_TEST(test_mappings_of_moved_objects_go)
 }
 END_TEST
 
+/* While its pages are moved there are never two of an object; while it is copied there are. */
+START_TEST(test_peak_of_a_move)
+{
+    char *p = allocate(16 * MIB, GL_KIND_MALLOC);
+    allocate(100 * KIB, GL_KIND_MALLOC);
+    memset(p, 1, 16 * MIB);
+    size_t before = gl_load_relaxed(&gl_heap.in_use_bytes);
+    gl_store_relaxed(&gl_heap.peak_bytes, before);
+    gl_os_inject_move_fault((gl_os_move_fault)_i);
+    char *q = gl_heap_realloc(p, 24 * MIB, "realloc");
+    ck_assert(q && q != p);
+    size_t after = gl_load_relaxed(&gl_heap.in_use_bytes);
+    size_t both = after + (_i == GL_OS_MOVE_WORKS ? 0 : 257 * GL_BLOCK_BYTES);
+    ck_assert_uint_eq(gl_load_relaxed(&gl_heap.peak_bytes), both);
+    fixture_verify();
+}
+END_TEST
+
 START_TEST(test_layout_is_kept)
 {
     char *p = gl_heap_alloc_typed(MIB, 123);
@@ -338,6 +356,7 @@ int main(void)
     tcase_add_loop_test(t, test_moving_while_memory_is_refused, 1, 8);
     tcase_add_test(t, test_growth_is_not_quadratic);
     tcase_add_test(t, test_mappings_of_moved_objects_go);
+    tcase_add_loop_test(t, test_peak_of_a_move, GL_OS_MOVE_WORKS, GL_OS_MOVE_IS_REFUSED + 1);
     tcase_add_test(t, test_layout_is_kept);
     tcase_add_test(t, test_large_memory_goes_back);
     tcase_add_test(t, test_two_threads_free_one_object);
