@@ -190,7 +190,7 @@ START_TEST(a_half_that_moves_is_found_again)
 }
 END_TEST
 
-/* ---- What is held, and what goes -------------------------------------------------------------- */
+/* ---- What is held, and what goes ------------------------------------------------------------- */
 
 static struct {
     gc_weakmap *map;
@@ -344,8 +344,8 @@ END_TEST
 
 static uintptr_t innermost;
 
-/* Each map holds the next, as the value of a key that is held; and a typed object and a large one are on
- * the way. */
+/* Each map holds the next, as the value of a key that is held; and a typed object and a large one
+ * are on the way. */
 static void make_nest(void *arg)
 {
     enum { DEPTH = 300 };
@@ -354,7 +354,7 @@ static void make_nest(void *arg)
     gc_weakmap *map = arg;
     for (int i = 0; i < DEPTH; i++) {
         gc_weakmap *next = new_map(GC_WEAK_KEYS, NULL);
-        void **large = gc_malloc(100000), **typed = gc_malloc_typed(32, layout);
+        void **large = gc_malloc(i % 100 ? 100000 : 8 << 20), **typed = gc_malloc_typed(32, layout);
         large[10000] = typed;
         typed[2] = next;
         set(map, chain.first, large);
@@ -464,7 +464,8 @@ static int visit(void *key, void *value, void *arg)
 static size_t walk(int what, size_t stop_at, int expected)
 {
     static walking w;
-    w = (walking){.map = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS), .what = what, .stop_at = stop_at};
+    gc_weakmap *map = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS);
+    w = (walking){.map = map, .what = what, .stop_at = stop_at};
     for (uintptr_t i = 0; i < 2 * MANY; i++) {
         walked[i] = gc_malloc(16);
         if (i < MANY) {
@@ -501,8 +502,8 @@ typedef struct thing {
     char filler[48];
 } thing;
 
-/* Weak keys: objects of the pool; the values are only in the map. Weak values: the other way round, and the
- * keys are the places in the pool, plus 1. */
+/* Weak keys: objects of the pool; the values are only in the map. Weak values: the other way round,
+ * and the keys are the places in the pool, plus 1. */
 static struct {
     gc_weakmap *map;
     gc_weak_kind kind;
@@ -724,7 +725,8 @@ static void *play_along(void *arg)
 
 static player players[N_THREADS];
 
-static void start_players(pthread_t *threads, const gc_hash_ops *ops, void *(*run)(void *), int n_steps)
+static void start_players(pthread_t *threads, const gc_hash_ops *ops, void *(*run)(void *),
+                          int n_steps)
 {
     gc_weakmap *by_key = new_map(GC_WEAK_KEYS, ops), *by_value = new_map(GC_WEAK_VALUES, ops);
     for (uint32_t i = 0; i < N_THREADS; i++) {
@@ -858,7 +860,7 @@ START_TEST(the_child_of_a_fork_goes_on)
 }
 END_TEST
 
-/* ---- Little memory ---------------------------------------------------------------------------- */
+/* ---- Little memory --------------------------------------------------------------------------- */
 
 static void **exhaust(void)
 {
