@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <gleaner/gc.h>
+#include <gleaner/refcount.h>
 #include <gleaner/weakref.h>
 
 #include "suites.h"
@@ -164,6 +165,23 @@ START_TEST(a_freed_half_goes_before_its_storage_is_used_again)
         void *next = gc_malloc(32);
         ck_assert_uint_eq(gc_get_weakref_count(next), 0);
         assert_lacks(by_key, next);
+    }
+}
+END_TEST
+
+START_TEST(a_counted_half_goes_with_its_last_reference)
+{
+    gc_weakmap *by_key = new_map(GC_WEAK_KEYS, NULL);
+    gc_weakmap *by_value = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS);
+    for (uintptr_t i = 0; i < MANY; i++) {
+        void *object = gc_rc_malloc(32, NULL);
+        set(by_key, object, number(i));
+        set(by_value, number(i), object);
+        gc_retain(object);
+        gc_release(object);
+        ck_assert_ptr_eq(gc_weakmap_get(by_value, number(i)), object);
+        gc_release(object);
+        ck_assert_uint_eq(gc_weakmap_len(by_key) + gc_weakmap_len(by_value), 0);
     }
 }
 END_TEST
@@ -915,6 +933,7 @@ Suite *weakmap_suite(void)
     tcase_add_test(rules, entries_are_set_found_and_deleted);
     tcase_add_test(rules, keys_are_compared_as_asked);
     tcase_add_test(rules, a_freed_half_goes_before_its_storage_is_used_again);
+    tcase_add_test(rules, a_counted_half_goes_with_its_last_reference);
     tcase_add_test(rules, a_half_that_moves_is_found_again);
     tcase_add_test(rules, a_walk_visits_what_there_is_in_order);
     suite_add_tcase(suite, rules);
