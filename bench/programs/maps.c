@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Weak maps and the bounded cache (doc/maps.md):
- *   maps ephemerons N   the pause of a full collection with N ephemerons, and of the same heap with the same
- *                       keys and values in two arrays
+ *   maps ephemerons N   the pause of a full collection with N ephemerons, and of the same heap with
+ *                       the same keys and values in two arrays
  *   maps values N       the same for N weak values
  *   maps chain N        a chain of N ephemerons, each value the key of the next
- *   maps lru N          hit and put of a cache of N entries, and of one that a C programmer would write:
- *                       malloc'ed nodes, a hash table with chains, a list by use, no lock
+ *   maps lru N          hit and put of a cache of N entries, and of one that a C programmer would
+ *                       write: malloc'ed nodes, a hash table with chains, a list by use, no lock
  */
 #include <gleaner/gc.h>
 #include <gleaner/weakref.h>

@@ -4,9 +4,12 @@
 
 #include "collect/layout.h"
 #include "heap/meta.h"
+#include "os/regions.h"
 
 /* A round is worth it if it settles a fourth: then n entries are looked at 4 n times at most. */
 enum { SHARE = 4 };
+
+enum { SPARSE_FROM_BYTES = 4 << 20 };
 
 enum { LINK_NEXT, LINK_PREVIOUS }; /* of a map's record */
 
@@ -92,15 +95,26 @@ static void trace_typed(const gl_object *object)
     }
 }
 
-static void trace_words(const gl_object *object)
+static void trace_range(uintptr_t start, uintptr_t end, void *unused)
 {
-    const uintptr_t *words = (const uintptr_t *)object->start;
-    for (size_t i = 0; i < object->bytes / sizeof *words; i++) {
-        trace_word(words[i]);
+    (void)unused;
+    for (const uintptr_t *word = (const uintptr_t *)start; word < (const uintptr_t *)end; word++) {
+        trace_word(*word);
     }
 }
 
-/* What hangs on it is told before it is scanned: a map must know that it has been reached before its keys are. */
+/* Of a very large one only the pages that have content, as the marker does. */
+static void trace_words(const gl_object *object)
+{
+    if (object->bytes < SPARSE_FROM_BYTES) {
+        trace_range(object->start, object->start + object->bytes, NULL);
+    } else {
+        gl_regions_present(object->start, object->start + object->bytes, true, trace_range, NULL);
+    }
+}
+
+/* What hangs on it is told before it is scanned: a map must know that it has been reached before
+ * its keys are. */
 static void tell_records(uintptr_t start)
 {
     for (uint32_t number = gl_weak_first_locked(start); number;) {

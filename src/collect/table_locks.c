@@ -13,7 +13,8 @@ typedef struct padded_lock {
 #define FOUR(...) __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
 #define EIGHT(...) FOUR(__VA_ARGS__), FOUR(__VA_ARGS__)
 
-static padded_lock locks[N_LOCKS] = {EIGHT(FREE_LOCK), EIGHT(FREE_LOCK), EIGHT(FREE_LOCK), EIGHT(FREE_LOCK)};
+static padded_lock locks[N_LOCKS] = {EIGHT(FREE_LOCK), EIGHT(FREE_LOCK), EIGHT(FREE_LOCK),
+                                     EIGHT(FREE_LOCK)};
 
 /* Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4): maps often lie in a row. */
 gl_lock *gl_table_lock_of(const void *map)

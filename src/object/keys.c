@@ -3,10 +3,10 @@
  * object/keys.c - the hash functions.
  *
  * Both fold a product of 128 bits to 64, as wyhash does (Wang Yi, "Modern Non-Cryptographic Hash
- * Function and Pseudorandom Number Generator", 2019): one multiplication spreads every bit of 8 bytes
- * over the word, so a pointer takes a nanosecond or two and a string half a nanosecond for each 16
- * bytes, where FNV-1a takes four multiplications for 4 bytes, one after the other, and keeps no secret:
- * whoever knows its prime makes strings that collide under every seed.
+ * Function and Pseudorandom Number Generator", 2019): one multiplication spreads every bit of 8
+ * bytes over the word, so a pointer takes a nanosecond or two and a string half a nanosecond for
+ * each 16 bytes, where FNV-1a takes four multiplications for 4 bytes, one after the other, and
+ * keeps no secret: whoever knows its prime makes strings that collide under every seed.
  */
 #include "object/keys.h"
 
@@ -16,7 +16,8 @@
 #include "base/check.h"
 #include "os/random.h"
 
-/* Arbitrary digits, so that nobody need wonder: those of the square roots of 2, 3 and 5, made odd. */
+/* Arbitrary digits, so that nobody need wonder: those of the square roots of 2, 3 and 5,
+ * made odd. */
 static const uint64_t ROOT_2 = UINT64_C(0x6a09e667f3bcc909);
 static const uint64_t ROOT_3 = UINT64_C(0xbb67ae8584caa73b);
 static const uint64_t ROOT_5 = UINT64_C(0x3c6ef372fe94f82b);
@@ -28,7 +29,8 @@ static volatile gl_word process_seed;
 
 static __attribute__((noinline)) uint64_t draw_seed(void)
 {
-    uint64_t state = gl_random_seed() ^ ROOT_5; /* not the numbers that the arena's place came from */
+    /* Not the numbers that the arena's place came from. */
+    uint64_t state = gl_random_seed() ^ ROOT_5;
     size_t seed = (size_t)gl_random_next(&state) | 1;
     return gl_cas_full(&process_seed, 0, seed) ? seed : gl_load_relaxed(&process_seed);
 }
@@ -47,8 +49,8 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Twice: after one multiplication words with the same distance from each other, as pointers often are, fall
- * less evenly (tests/unit/test_object_table.c). */
+/* Twice: after one multiplication words with the same distance from each other, as pointers often
+ * are, fall less evenly (tests/unit/test_object_table.c). */
 static inline uint64_t hash_word(uint64_t word)
 {
     uint64_t s = seed();

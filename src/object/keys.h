@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object/keys.h - how the keys of maps and caches are hashed and compared: ours, or by the program's
- * functions, which are never called with a lock held.
+ * object/keys.h - how the keys of maps and caches are hashed and compared: ours, or by the
+ * program's functions, which are never called with a lock held.
  *
- * Hashes begin with a number that each process draws for itself, so that nobody outside can choose keys
- * that collide (Crosby and Wallach, "Denial of Service via Algorithmic Complexity Attacks", 2003).
+ * Hashes begin with a number that each process draws for itself, so that nobody outside can choose
+ * keys that collide (Crosby and Wallach, "Denial of Service via Algorithmic Complexity Attacks",
+ * 2003).
  */
 #ifndef GL_OBJECT_KEYS_H
 #define GL_OBJECT_KEYS_H

@@ -2,12 +2,12 @@
 /*
  * object/lru.c - the bounded cache: a table, and its entries in a row by when they were used last.
  *
- * The row goes through the table's extras, by numbers of entries. Everything in a cache but what is set at
- * its start is protected by its lock (collect/table_locks.h). The collector sees nothing but objects that
- * refer to each other.
+ * The row goes through the table's extras, by numbers of entries. Everything in a cache but what is
+ * set at its start is protected by its lock (collect/table_locks.h). The collector sees nothing but
+ * objects that refer to each other.
  *
- * For lack of memory all caches are asked at once to give up entries. The list of them does not keep them
- * alive: each is in a node of meta memory, in a weak slot.
+ * For lack of memory all caches are asked at once to give up entries. The list of them does not
+ * keep them alive: each is in a node of meta memory, in a weak slot.
  */
 #include "object/lru.h"
 
@@ -110,7 +110,8 @@ static void add_locked(gc_lru *c, uint32_t hash, void *key, void *value, uint64_
     link_as_newest_locked(c, entry);
 }
 
-/* Room for one entry more without more memory; if that takes it, the one unused for longest goes. */
+/* Room for one entry more without more memory; if that takes it, the one unused for
+ * longest goes. */
 static bool try_make_room_locked(gc_lru *c, bool may_evict)
 {
     if ((may_evict || c->table.n_live >= c->max_items) && c->table.n_live > 0 &&
@@ -148,7 +149,8 @@ typedef struct entering {
     bool replaces; /* else what is there stays */
 } entering;
 
-/* What is in the cache for the key afterwards, or what would be if it could be kept. NULL: no memory. */
+/* What is in the cache for the key afterwards, or what would be if it could be kept. NULL: no
+ * memory. */
 static void *enter(gc_lru *c, const entering *e)
 {
     gl_lock *lock = gl_table_lock_of(c);
@@ -314,8 +316,8 @@ struct cache_node {
     node_state state;
 };
 
-/* Nodes are reused, and stay. The list is whole after each single store, so the child of a fork just
- * resets the lock. */
+/* Nodes are reused, and stay. The list is whole after each single store, so the child of a fork
+ * just resets the lock. */
 static struct {
     gl_lock lock;
     cache_node *first;
@@ -392,9 +394,9 @@ static void delist_cache(gc_lru *c)
 
 /* ---- Giving up ------------------------------------------------------------------------------- */
 
-/* Evicts half, those unused for longest first. A cache that is empty then gives its table up, too, which the
- * caller releases. The cache's lock is not held for all entries at once; that of the list is, so that
- * nobody frees the cache meanwhile. */
+/* Evicts half, those unused for longest first. A cache that is empty then gives its table up, too,
+ * which the caller releases. The cache's lock is not held for all entries at once; that of the list
+ * is, so that nobody frees the cache meanwhile. */
 static uint64_t evict_half_listed(gc_lru *c, gl_table *old)
 {
     enum { AT_ONCE = 1000 };

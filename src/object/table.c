@@ -39,7 +39,8 @@ static uint32_t slot_of(const gl_table *t, uint32_t entry)
  * Programming, 6.4, algorithm R). */
 static void remove_slot(gl_table *t, uint32_t gap)
 {
-    for (uint32_t i = (gap + 1) & t->slot_mask; t->slots[i].entry != 0; i = (i + 1) & t->slot_mask) {
+    for (uint32_t i = (gap + 1) & t->slot_mask; t->slots[i].entry != 0;
+         i = (i + 1) & t->slot_mask) {
         uint32_t home = t->slots[i].hash & t->slot_mask;
         if (((i - home) & t->slot_mask) >= ((i - gap) & t->slot_mask)) {
             t->slots[gap] = t->slots[i];
@@ -81,8 +82,8 @@ static comparison compare_locked(gl_table *t, const gl_keys *keys, uint32_t entr
     return gl_keys_are_equal(keys, candidate, key) ? EQUAL : DIFFERENT;
 }
 
-/* Entries that come while the program compares do so behind what has been searched: only a removal or a
- * move makes the search begin anew. */
+/* Entries that come while the program compares do so behind what has been searched: only a removal
+ * or a move makes the search begin anew. */
 uint32_t gl_table_find_locked(gl_table *t, const gl_keys *keys, uint32_t hash, const void *key,
                               gl_lock *lock)
 {

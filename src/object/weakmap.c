@@ -2,18 +2,19 @@
 /*
  * object/weakmap.c - maps that do not keep one half of their entries alive.
  *
- * A map is a table whose pairs the collector reads in part (weak values: the keys) or not at all (weak
- * keys). Each entry has a record on its weak half (collect/weak.h), which removes it when that goes, and the
- * map has one on itself, which removes all of these when the map goes. Records name the map by its
- * address, and the entry by its number.
+ * A map is a table whose pairs the collector reads in part (weak values: the keys) or not at all
+ * (weak keys). Each entry has a record on its weak half (collect/weak.h), which removes it when
+ * that goes, and the map has one on itself, which removes all of these when the map goes. Records
+ * name the map by its address, and the entry by its number.
  *
- * LOCKS. To find an entry takes the lock of the map (collect/table_locks.h); to add, remove or move one takes the
- * lock of the records, too, before it. As the program may have to compare keys, with neither, a change
- * begins with a search, and is made if the table is as the search has left it. A collection has
- * all these locks.
+ * LOCKS. To find an entry takes the lock of the map (collect/table_locks.h); to add, remove or move
+ * one takes the lock of the records, too, before it. As the program may have to compare keys, with
+ * neither, a change begins with a search, and is made if the table is as the search has left it. A
+ * collection has all these locks.
  *
- * WEAK KEYS. A collection asks the map for the values of keys that have been reached (collect/ephemeron.h). Once
- * it has been asked for all, it remembers which wait, as a list through the table's extras.
+ * WEAK KEYS. A collection asks the map for the values of keys that have been reached
+ * (collect/ephemeron.h). Once it has been asked for all, it remembers which wait, as a list through
+ * the table's extras.
  */
 #include <errno.h>
 
@@ -30,7 +31,7 @@
 
 /* What the table keeps for each entry. */
 typedef struct extra {
-    uint64_t order;    /* grows from entry to entry; stays in holes, so that one can search for it */
+    uint64_t order;    /* grows from entry to entry; stays in holes, so that one can bisect */
     uint32_t record;
     uint32_t next;     /* number + 1 of the next that waits for its key; for a collection */
 } extra;

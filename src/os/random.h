@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* The state to begin with: from the bytes that the kernel gives to each process, which takes no system
- * call that a sandbox may forbid. */
+/* The state to begin with: from the bytes that the kernel gives to each process, which takes no
+ * system call that a sandbox may forbid. */
 uint64_t gl_random_seed(void);
 
 /* SplitMix64 (Steele, Lea, Flood 2014): the kernel's random bytes must not be readable from what we

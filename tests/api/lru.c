@@ -285,7 +285,7 @@ START_TEST(strings_of_any_length_are_keys)
 }
 END_TEST
 
-/* ---- What is held, and what goes -------------------------------------------------------------- */
+/* ---- What is held, and what goes ------------------------------------------------------------- */
 
 enum { N_KEPT = MANY / 2 };
 
@@ -629,7 +629,7 @@ START_TEST(the_child_of_a_fork_goes_on)
 }
 END_TEST
 
-/* ---- Little memory ---------------------------------------------------------------------------- */
+/* ---- Little memory --------------------------------------------------------------------------- */
 
 static size_t live_bytes(void)
 {

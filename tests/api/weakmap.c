@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <gleaner/gc.h>
+#include <gleaner/refcount.h>
 #include <gleaner/weakref.h>
 
 #include "suites.h"
@@ -168,6 +169,23 @@ START_TEST(a_freed_half_goes_before_its_storage_is_used_again)
 }
 END_TEST
 
+START_TEST(a_counted_half_goes_with_its_last_reference)
+{
+    gc_weakmap *by_key = new_map(GC_WEAK_KEYS, NULL);
+    gc_weakmap *by_value = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS);
+    for (uintptr_t i = 0; i < MANY; i++) {
+        void *object = gc_rc_malloc(32, NULL);
+        set(by_key, object, number(i));
+        set(by_value, number(i), object);
+        gc_retain(object);
+        gc_release(object);
+        ck_assert_ptr_eq(gc_weakmap_get(by_value, number(i)), object);
+        gc_release(object);
+        ck_assert_uint_eq(gc_weakmap_len(by_key) + gc_weakmap_len(by_value), 0);
+    }
+}
+END_TEST
+
 /* One that realloc moves takes its entries with it. */
 START_TEST(a_half_that_moves_is_found_again)
 {
@@ -190,7 +208,7 @@ START_TEST(a_half_that_moves_is_found_again)
 }
 END_TEST
 
-/* ---- What is held, and what goes -------------------------------------------------------------- */
+/* ---- What is held, and what goes ------------------------------------------------------------- */
 
 static struct {
     gc_weakmap *map;
@@ -344,8 +362,8 @@ END_TEST
 
 static uintptr_t innermost;
 
-/* Each map holds the next, as the value of a key that is held; and a typed object and a large one are on
- * the way. */
+/* Each map holds the next, as the value of a key that is held; and a typed object and a large one
+ * are on the way. */
 static void make_nest(void *arg)
 {
     enum { DEPTH = 300 };
@@ -354,7 +372,7 @@ static void make_nest(void *arg)
     gc_weakmap *map = arg;
     for (int i = 0; i < DEPTH; i++) {
         gc_weakmap *next = new_map(GC_WEAK_KEYS, NULL);
-        void **large = gc_malloc(100000), **typed = gc_malloc_typed(32, layout);
+        void **large = gc_malloc(i % 100 ? 100000 : 8 << 20), **typed = gc_malloc_typed(32, layout);
         large[10000] = typed;
         typed[2] = next;
         set(map, chain.first, large);
@@ -464,7 +482,8 @@ static int visit(void *key, void *value, void *arg)
 static size_t walk(int what, size_t stop_at, int expected)
 {
     static walking w;
-    w = (walking){.map = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS), .what = what, .stop_at = stop_at};
+    gc_weakmap *map = new_map(GC_WEAK_VALUES, GC_HASH_INTEGERS);
+    w = (walking){.map = map, .what = what, .stop_at = stop_at};
     for (uintptr_t i = 0; i < 2 * MANY; i++) {
         walked[i] = gc_malloc(16);
         if (i < MANY) {
@@ -501,8 +520,8 @@ typedef struct thing {
     char filler[48];
 } thing;
 
-/* Weak keys: objects of the pool; the values are only in the map. Weak values: the other way round, and the
- * keys are the places in the pool, plus 1. */
+/* Weak keys: objects of the pool; the values are only in the map. Weak values: the other way round,
+ * and the keys are the places in the pool, plus 1. */
 static struct {
     gc_weakmap *map;
     gc_weak_kind kind;
@@ -724,7 +743,8 @@ static void *play_along(void *arg)
 
 static player players[N_THREADS];
 
-static void start_players(pthread_t *threads, const gc_hash_ops *ops, void *(*run)(void *), int n_steps)
+static void start_players(pthread_t *threads, const gc_hash_ops *ops, void *(*run)(void *),
+                          int n_steps)
 {
     gc_weakmap *by_key = new_map(GC_WEAK_KEYS, ops), *by_value = new_map(GC_WEAK_VALUES, ops);
     for (uint32_t i = 0; i < N_THREADS; i++) {
@@ -858,7 +878,7 @@ START_TEST(the_child_of_a_fork_goes_on)
 }
 END_TEST
 
-/* ---- Little memory ---------------------------------------------------------------------------- */
+/* ---- Little memory --------------------------------------------------------------------------- */
 
 static void **exhaust(void)
 {
@@ -913,6 +933,7 @@ Suite *weakmap_suite(void)
     tcase_add_test(rules, entries_are_set_found_and_deleted);
     tcase_add_test(rules, keys_are_compared_as_asked);
     tcase_add_test(rules, a_freed_half_goes_before_its_storage_is_used_again);
+    tcase_add_test(rules, a_counted_half_goes_with_its_last_reference);
     tcase_add_test(rules, a_half_that_moves_is_found_again);
     tcase_add_test(rules, a_walk_visits_what_there_is_in_order);
     suite_add_tcase(suite, rules);

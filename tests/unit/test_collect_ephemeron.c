@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ephemerons: how much a collection looks at, by counting, and that it gets along without memory. */
+/* Ephemerons: how much a collection looks at, by counting, and that it gets along
+ * without memory. */
 #include <gleaner/gc.h>
 #include <gleaner/weakref.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table under maps and caches: where hashes fall, and that the index agrees with the entries. */
+/* The table under maps and caches: where hashes fall, and that the index agrees with the
+ * entries. */
 #include <stdio.h>
 #include <string.h>
 
@@ -55,14 +56,14 @@ static void *key_of_pattern(int pattern, uint32_t i)
         return (void *)((uint64_t)i << 32);
     }
     char text[100];
-    snprintf(text, sizeof text, pattern == N_STRIDES + 1 ? "%u" : "a common prefix of some length: %u, and an end",
-             i);
+    const char *around = pattern == N_STRIDES + 1 ? "" : "a common part of some length";
+    snprintf(text, sizeof text, "%s%u%s", around, i, around);
     char *copy = gl_heap_alloc(strlen(text) + 1, GL_KIND_ATOMIC, false);
     return strcpy(copy, text);
 }
 
-/* A table that is two thirds full has a mean distance of 1.0 if hashes are random (Knuth, The Art of Computer
- * Programming, 6.4). */
+/* A table that is two thirds full has a mean distance of 1.0 if hashes are random (Knuth, The Art
+ * of Computer Programming, 6.4). */
 START_TEST(test_hashes_are_spread)
 {
     enum { N_PATTERNS = 11, FIRST_STRING = 9, ENTRIES = 43000 };
@@ -81,7 +82,7 @@ START_TEST(test_hashes_are_spread)
 }
 END_TEST
 
-/* ---- The equations of table.h ----------------------------------------------------------------- */
+/* ---- The equations of table.h ---------------------------------------------------------------- */
 
 static void check_equations(const gl_table *t)
 {
@@ -155,7 +156,7 @@ START_TEST(test_equations_hold)
 }
 END_TEST
 
-/* ---- What another thread does while keys are compared ----------------------------------------- */
+/* ---- What another thread does while keys are compared ---------------------------------------- */
 
 enum { CROWD = 40 };
 
@@ -183,7 +184,8 @@ static int compare_and_change(const void *a, const void *b)
     return a == b;
 }
 
-/* The row closes up: what was searched for may stand before the place that the search has come to. */
+/* The row closes up: what was searched for may stand before the place that the search
+ * has come to. */
 static void remove_first(void) { gl_table_remove_locked(other.t, 0); }
 
 static void remove_last(void) { gl_table_remove_locked(other.t, CROWD - 1); }
