@@ -79,15 +79,19 @@ static void remember_weakly(struct session *session)
     present_sessions = entry;
 }
 
+/* An entry that leaves the list forgets its successor: should a stray word on the stack look like a
+ * pointer to it, it is kept alone, and not with all that stood behind it. */
 static size_t drop_empty_entries(void)
 {
     size_t n_present = 0;
     for (struct weak_entry **link = &present_sessions; *link;) {
-        if (gc_weakref_get((*link)->session)) {
+        struct weak_entry *entry = *link;
+        if (gc_weakref_get(entry->session)) {
             n_present++;
-            link = &(*link)->next;
+            link = &entry->next;
         } else {
-            *link = (*link)->next;
+            *link = entry->next;
+            entry->next = NULL;
         }
     }
     return n_present;

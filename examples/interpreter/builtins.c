@@ -10,6 +10,7 @@
 #include <string.h>
 
 static int n_open_files;
+int wants_collection;
 int has_lost_text;
 
 /* Argument `i`, which must be of that type. */
@@ -132,11 +133,12 @@ static struct value builtin_try(const struct arguments *a)
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
-/* gc(): a full collection; how many objects it reclaimed. */
+/* gc(): a full collection, as soon as the statement is done; see end_statement(). */
 static struct value builtin_gc(const struct arguments *a)
 {
     (void)a;
-    return number_value((double)gc_collect());
+    wants_collection = 1;
+    return nil_value();
 }
 
 /* memory(): the bytes in objects that have not been reclaimed. */

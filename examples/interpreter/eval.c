@@ -250,11 +250,23 @@ static struct value evaluate_index(const struct node *node, struct scope *scope)
 
 /* ---- Calls ---------------------------------------------------------------------------------- */
 
+/* A collection that the program wants comes between two statements. In the middle of an expression
+ * there would be C frames on the stack with places that hold values of the expression before, and
+ * the collector, which cannot know that they are not used any more, would keep these alive. */
+static void end_statement(void)
+{
+    if (wants_collection) {
+        wants_collection = 0;
+        gc_collect();
+    }
+}
+
 static enum ending execute_list(const struct node *block, struct scope *scope)
 {
     enum ending ending = ENDING_NORMAL;
     for (int i = 0; i < block->n_list && ending == ENDING_NORMAL; i++) {
         ending = execute(block->list[i], scope);
+        end_statement();
     }
     return ending;
 }
@@ -455,6 +467,7 @@ struct value run_program(const struct node *program)
         } else {
             execute(statement, &globals);
         }
+        end_statement();
     }
     return last;
 }

@@ -251,6 +251,7 @@ struct value call(struct value function, const struct arguments *arguments);
 void define_global(struct string *name, struct value value);
 void define_builtins(void);
 
-extern int has_lost_text; /* a file could not be written when it was closed */
+extern int wants_collection; /* gc() was called */
+extern int has_lost_text;    /* a file could not be written when it was closed */
 
 #endif
