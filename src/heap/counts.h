@@ -70,7 +70,8 @@ enum {
 #define GL_SHARED_ONE ((uint32_t)2)
 #define GL_SHARED_STICKY ((uint32_t)1 << 31) /* from here on it is not changed any more */
 
-/* Of the tables. Writer: gl_arena_enable_counts() and the growth of the arena. */
+/* Of the tables. Writer of the addresses: the start; of the length: gl_arena_enable_counts(), and the growth
+ * of the arena. */
 typedef struct gl_counts_state {
     _Alignas(64) uintptr_t base;    /* of the arena */
     volatile gl_word n_granules;    /* with counts behind them; 0 until the first counted object */
@@ -129,7 +130,7 @@ static inline uintptr_t gl_count_granule(uintptr_t address)
 
 static inline bool gl_count_is_in_table(uintptr_t address)
 {
-    return gl_count_granule(address) < gl_load_relaxed(&gl_counts.n_granules);
+    return gl_count_granule(address) < gl_load_acquire(&gl_counts.n_granules);
 }
 
 static inline void gl_owner_enter(gl_owner *self)

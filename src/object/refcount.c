@@ -600,6 +600,7 @@ static bool retain_shared(uintptr_t start)
     do {
         seen = gl_load32_relaxed(shared);
     } while (seen < GL_SHARED_STICKY && !gl_cas32_full(shared, seen, seen + GL_SHARED_ONE));
+    gl_count_keep(start);
     return true;
 }
 
@@ -666,6 +667,7 @@ static void release_unowned(uintptr_t start, const char *call)
         }
         if (seen >= 2 * GL_SHARED_ONE) {
             if (gl_cas32_full(shared, seen, seen - GL_SHARED_ONE)) {
+                gl_count_keep(start);
                 return;
             }
         } else if (head == 0 || gl_count_owner(head) == GL_OWNER_PENDING ||
@@ -692,6 +694,7 @@ static bool try_release_shared(uintptr_t start)
             return false;
         }
     } while (!gl_cas32_full(shared, seen, seen - GL_SHARED_ONE));
+    gl_count_keep(start);
     return true;
 }
 
