@@ -136,7 +136,7 @@ static size_t lay_out(char *start, size_t arena_bytes)
         gl_heap.mark_bits = (uint64_t *)(void *)arena.tables[TABLE_MARK].start;
         gl_heap.state = (uint8_t *)arena.tables[TABLE_STATE].start;
         gl_heap.state_origin = (uintptr_t)gl_heap.state - (gl_heap.base >> GL_GRANULE_SHIFT);
-        gl_counts.base = gl_heap.base;
+        gl_store_relaxed(&gl_counts.base, gl_heap.base);
         gl_counts.origin = (uintptr_t)arena.tables[TABLE_COUNTS].start - gl_heap.base / 2;
         gl_counts.shared = (uint32_t *)(void *)arena.tables[TABLE_SHARED].start;
         gl_heap.max_bytes = arena_bytes;

@@ -73,7 +73,7 @@ enum {
 /* Of the tables. Writer of the addresses: the start; of the length: gl_arena_enable_counts(), and the growth
  * of the arena. */
 typedef struct gl_counts_state {
-    _Alignas(64) uintptr_t base;    /* of the arena */
+    _Alignas(64) volatile gl_word base; /* of the arena; asked for before the start, too */
     volatile gl_word n_granules;    /* with counts behind them; 0 until the first counted object */
     uintptr_t origin;               /* the count of p is at origin + p / 2 */
     volatile uint32_t *shared;      /* by granule */
@@ -125,7 +125,7 @@ static inline uint32_t gl_count_owner(uint32_t head) { return head >> GL_COUNT_O
 /* The number of the granule that begins at the address, or something beyond all. */
 static inline uintptr_t gl_count_granule(uintptr_t address)
 {
-    return gl_granule_at(address - gl_counts.base);
+    return gl_granule_at(address - gl_load_relaxed(&gl_counts.base));
 }
 
 static inline bool gl_count_is_in_table(uintptr_t address)

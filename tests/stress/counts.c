@@ -11,7 +11,9 @@
  * them, pass them on in queues without counting, and drop them. Each object must be destroyed once, be whole
  * until then, and be gone when all slots are empty and all threads have ended.
  *
- *   counts [--seed=N] [--seeds=COUNT] [--threads=N] [--steps=N] [--fault=lost|twice]
+ *   counts [--seed=N] [--seeds=COUNT] [--threads=N] [--steps=N] [--collect=0] [--fault=lost|twice]
+ *
+ * collect=0: the threads do not collect, for ThreadSanitizer does not know that the world is stopped.
  *
  * A fault makes the program forget a release, or count a destruction twice, behind the model's back: the
  * status must be 1.
@@ -33,6 +35,7 @@ static const size_t sizes[] = {48, 48, 48, 64, 128, 200, 1000, 20000, 70000};
 enum { N_SIZES = sizeof sizes / sizeof sizes[0] };
 
 static uint64_t first_seed, n_steps;
+static bool may_collect;
 static fault_kind fault;
 
 static bool is_hit(uint64_t *random, size_t one_in) { return stress_below(random, one_in) == 0; }
@@ -337,7 +340,7 @@ static void *work(void *seed)
     item *held[N_HELD] = {NULL};
     for (uint64_t i = 0; i < n_steps; i++) {
         work_once(&random, held);
-        if (is_hit(&random, 2000)) {
+        if (is_hit(&random, 2000) && may_collect) {
             gc_collect();
         }
     }
@@ -402,6 +405,7 @@ int main(int argc, char **argv)
     size_t n_threads = stress_number(argc, argv, "threads", 1);
     first_seed = stress_number(argc, argv, "seed", 1);
     n_steps = stress_number(argc, argv, "steps", n_threads > 1 ? 20000 : 3000);
+    may_collect = stress_number(argc, argv, "collect", 1) != 0;
     fault = fault_named(stress_argument(argc, argv, "fault", ""));
     n_threads = n_threads < MAX_THREADS ? n_threads : MAX_THREADS;
     for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++) {

@@ -2,6 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Reference counts against a model, and threads that hand counted objects to each other.
 set -eu
+case ${GL_SANITIZE-} in
+*thread*)
+    GLEANER_OPTIONS=trigger_bytes=1g timeout 240 \
+        "$top_builddir/tests/stress/counts" --seeds=5 --threads=4 --steps=5000 --collect=0
+    exit
+    ;;
+esac
 . "$top_srcdir/tests/stress/common.sh"
 
 both '' counts --seeds=$((5 * more))
