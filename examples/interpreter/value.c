@@ -121,7 +121,9 @@ struct value string_done(struct string *string)
 struct value string_value(const char *text, size_t length)
 {
     struct string *string = new_string(length);
-    memcpy(string->text, text, length);
+    if (length > 0) { /* the text of nothing may be NULL */
+        memcpy(string->text, text, length);
+    }
     return string_done(string);
 }
 

@@ -171,7 +171,6 @@ gl_table gl_table_like(const gl_table *table)
     return (gl_table){.extra_bytes = table->extra_bytes,
                       .pair_kind = table->pair_kind,
                       .reuses_holes = table->reuses_holes,
-                      .layout = table->layout,
                       .version = table->version + 1};
 }
 
@@ -184,14 +183,6 @@ uint32_t gl_table_wanted_locked(const gl_table *t)
         n = t->capacity; /* half of it are holes */
     }
     return n < CAPACITY_MIN ? CAPACITY_MIN : n;
-}
-
-static void *allocate_pairs(const gl_table *t, size_t bytes)
-{
-    if (t->pair_kind == GL_KIND_TYPED) {
-        return gl_heap_alloc_typed(bytes, t->layout);
-    }
-    return gl_heap_alloc(bytes, (gl_kind)t->pair_kind, true);
 }
 
 bool gl_table_allocate(gl_table *t, uint32_t capacity)
@@ -208,7 +199,8 @@ bool gl_table_allocate(gl_table *t, uint32_t capacity)
     size_t per_entry = sizeof *t->hashes + t->extra_bytes;
     gl_slot *slots =
         gl_heap_alloc(n_slots * sizeof *slots + capacity * per_entry, GL_KIND_ATOMIC, true);
-    gl_pair *pairs = slots ? allocate_pairs(t, capacity * sizeof *pairs) : NULL;
+    size_t pair_bytes = capacity * sizeof(gl_pair);
+    gl_pair *pairs = slots ? gl_heap_alloc(pair_bytes, (gl_kind)t->pair_kind, true) : NULL;
     if (!pairs) {
         if (slots) {
             gl_heap_free(slots, "gl_table_allocate");

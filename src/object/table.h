@@ -56,9 +56,8 @@ typedef struct gl_table {
     uint32_t free;        /* number + 1 of the first hole of the list */
     uint32_t version;     /* counts what makes a search begin anew */
     uint32_t extra_bytes; /* for each entry */
-    uint8_t pair_kind;    /* gl_kind; GL_KIND_TYPED: by `layout` */
+    uint8_t pair_kind;    /* gl_kind: whether it holds what the pairs refer to */
     bool reuses_holes;    /* else entries keep their order, and holes go when the table moves */
-    uint32_t layout;
 } gl_table;
 
 /* An empty table without memory, of the same make as another one. */

@@ -22,7 +22,6 @@
 
 #include "base/check.h"
 #include "collect/ephemeron.h"
-#include "collect/layout.h"
 #include "collect/table_locks.h"
 #include "collect/weak.h"
 #include "heap/heap.h"
@@ -58,10 +57,22 @@ static gc_weakmap *map_of(const gl_weak_record *r)
     return (gc_weakmap *)r->data[DATA_MAP];
 }
 
-static void **weak_half(gc_weakmap *map, uint32_t entry)
+/* The pairs of a map with weak values are scanned, for the keys: there a value is stored as its
+ * complement, which points nowhere. (A typed object took the marker three times as long.) */
+static void *stored_value(const gc_weakmap *map, const void *value)
 {
-    gl_pair *pair = &map->table.pairs[entry];
-    return map->kind == GC_WEAK_KEYS ? &pair->key : &pair->value;
+    return (void *)((uintptr_t)value ^ (map->kind == GC_WEAK_VALUES ? ~(uintptr_t)0 : 0));
+}
+
+/* The same backwards. */
+static void *value_at(const gc_weakmap *map, uint32_t entry)
+{
+    return stored_value(map, map->table.pairs[entry].value);
+}
+
+static void set_value(gc_weakmap *map, uint32_t entry, const void *value)
+{
+    map->table.pairs[entry].value = stored_value(map, value);
 }
 
 /* ---- Records --------------------------------------------------------------------------------- */
@@ -82,7 +93,11 @@ static void half_moved(uint32_t number, gl_weak_record *r, uintptr_t to)
     uint32_t entry = (uint32_t)r->data[DATA_ENTRY];
     (void)number;
     gl_table_lock_unless_collecting(map);
-    *weak_half(map, entry) = (void *)to;
+    if (map->kind == GC_WEAK_VALUES) {
+        set_value(map, entry, (void *)to);
+    } else {
+        map->table.pairs[entry].key = (void *)to;
+    }
     if (map->kind == GC_WEAK_KEYS && map->keys.kind == GL_KEYS_WORDS) {
         gl_table_rehash_locked(&map->table, entry, gl_keys_hash(&map->keys, (void *)to));
     }
@@ -216,21 +231,6 @@ static const gl_weak_class values_map_class = {
 
 /* ---- A map ----------------------------------------------------------------------------------- */
 
-/* The kind of memory that the pairs are in. False: no memory. */
-static bool choose_pairs(gl_table *t, gc_weak_kind kind)
-{
-    static const size_t KEY = offsetof(gl_pair, key);
-    if (kind == GC_WEAK_KEYS) {
-        t->pair_kind = GL_KIND_ATOMIC;
-        return true;
-    }
-    int error = 0;
-    const gc_layout *layout = gl_layout_new(sizeof(gl_pair), &KEY, 1, &error);
-    t->pair_kind = GL_KIND_TYPED;
-    t->layout = layout ? layout->number : 0;
-    return layout != NULL;
-}
-
 static bool attach(gc_weakmap *map)
 {
     gl_object object;
@@ -273,7 +273,8 @@ gc_weakmap *gc_weakmap_new(gc_weak_kind kind, const gc_hash_ops *ops)
     map->keys = keys;
     map->kind = kind;
     map->table.extra_bytes = sizeof(extra);
-    if (!choose_pairs(&map->table, kind) || !attach_persistently(map)) {
+    map->table.pair_kind = kind == GC_WEAK_KEYS ? GL_KIND_ATOMIC : GL_KIND_SCANNED;
+    if (!attach_persistently(map)) {
         gl_heap_free(map, "gc_weakmap_new");
         errno = ENOMEM;
         return NULL;
@@ -325,7 +326,7 @@ void *gc_weakmap_get(gc_weakmap *map, const void *key)
     gl_lock_acquire(lock);
     uint32_t entry = gl_table_find_locked(&map->table, &map->keys, hash, key, lock);
     if (entry != GL_NO_ENTRY) {
-        value = map->table.pairs[entry].value;
+        value = value_at(map, entry);
     }
     gl_lock_release(lock);
     if (entry == GL_NO_ENTRY) {
@@ -406,7 +407,7 @@ static outcome replace_locked(gc_weakmap *map, uint32_t entry, void *value,
         gl_weak_remove_locked(e->record);
         e->record = number;
     }
-    map->table.pairs[entry].value = value;
+    set_value(map, entry, value);
     return DONE;
 }
 
@@ -420,7 +421,7 @@ static outcome add_locked(gc_weakmap *map, uint32_t hash, void *key, void *value
     if (!number) {
         return NO_MEMORY;
     }
-    uint32_t entry = gl_table_add_locked(&map->table, hash, key, value);
+    uint32_t entry = gl_table_add_locked(&map->table, hash, key, stored_value(map, value));
     gl_debug(entry == gl_weak_record_at(number)->data[DATA_ENTRY], map);
     *extra_of(&map->table, entry) = (extra){.order = map->next_order++, .record = number};
     return DONE;
@@ -577,7 +578,7 @@ static bool next_pair(gc_weakmap *map, walk *w, gl_pair *pair)
         w->entry++;
     }
     if (w->entry < t->n_used && extra_of(t, w->entry)->order < w->end_order) {
-        *pair = t->pairs[w->entry];
+        *pair = (gl_pair){t->pairs[w->entry].key, value_at(map, w->entry)};
         w->next_order = extra_of(t, w->entry)->order + 1;
         w->entry++;
         is_found = true;
