@@ -27,7 +27,7 @@ ONE_MARKER = {"GC_MARKERS": "1", "GLEANER_MARKERS": "1"}
 TWO_MARKERS = {"GC_MARKERS": "2"}
 MARKERS = ("libgc", "gleaner-1", "gleaner-2")
 LESSER = ("gleaner-avx2", "gleaner-portable")
-WEAK = ("make_ns", "collection_ms", "dying_ms")
+WEAK = ("dying_ms", "make_ns", "collection_ms")
 SCALING = ("scaling_cost", "machine_cost")
 MALLOCS = ("glibc", "mimalloc", "jemalloc", "tcmalloc", "gleaner-malloc", "gleaner-collect")
 

@@ -7,7 +7,7 @@ from .report import GOAL_HEADS, goal_cells, table
 
 # Groups that share their columns stand in one table; each with the peers in table order.
 TABLES = (
-    ("collectors", ("trees", "mark", "mark-2", "long")),
+    ("collectors", ("trees", "mark", "mark-2", "long", "weak")),
     ("malloc", ("churn-1", "churn-2", "scale", "special", "burst", "small")),
 )
 MEANS_ONLY = "programs"         # a group of which only the means and the extremes are told
@@ -97,7 +97,8 @@ def brief_lines(run_info, results, subjects, goals):
         "  %s GiB, Linux %s, %s. Less is better. In brackets" % (
             machine["memory_gib"], machine["kernel"].split("-")[0], machine["system"]),
         "  peak RSS in MiB; in `long`, how a collection makes memory grow; in `scale`, time of two",
-        "  threads at once by that of one after the other (0.50 is perfect)."]
+        "  threads at once by that of one after the other (0.50 is perfect); in `weak`, ms of the",
+        "  collection that finds half of the objects dead."]
     lines += ["  Small sizes: a first look, not for publishing."] if run_info["quick"] else []
     for title, groups in TABLES:
         lines += table_lines(title, groups, results)

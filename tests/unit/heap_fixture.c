@@ -11,6 +11,7 @@
 
 #include "collect/collect.h"
 #include "heap/bin.h"
+#include "heap/counts.h"
 #include "heap/hooks.h"
 
 void fixture_start(const char *options)
@@ -18,6 +19,7 @@ void fixture_start(const char *options)
     ck_assert_int_eq(setenv("GLEANER_OPTIONS", options ? options : "", 1), 0);
     ck_assert_int_eq(unsetenv("GLEANER_MODE"), 0);
     ck_assert(gl_hook_start());
+    ck_assert(gl_arena_enable_counts()); /* as before the first counted object */
     gl_collect_disable();
 }
 
