@@ -29,6 +29,8 @@ MARKERS = ("libgc", "gleaner-1", "gleaner-2")
 LESSER = ("gleaner-avx2", "gleaner-portable")
 WEAK = ("dying_ms", "make_ns", "collection_ms")
 SCALING = ("scaling_cost", "machine_cost")
+COUNTED = ("gleaner", "mimalloc")
+PAIR = ("to_plain", "to_atomic", "plain_call_ns", "plain_inline_ns", "atomic_call_ns", "atomic_inline_ns")
 MALLOCS = ("glibc", "mimalloc", "jemalloc", "tcmalloc", "gleaner-malloc", "gleaner-collect")
 
 WORKLOADS = [
@@ -56,6 +58,14 @@ WORKLOADS = [
     collecting("weak-slots", "weak", "weak slots 1000000 9", "added_ms", None, shows=WEAK),
     collecting("weak-finalizers", "weak", "weak finalizers 1000000 9", "added_ms", "weak finalizers 200000 5", shows=WEAK),
     collecting("weak-ephemerons", "weak", "weak ephemerons 1000000 9", "added_ms", None, only=("gleaner",), shows=WEAK),
+
+    collecting("counted-trees", "counted", "counted trees 18 60", "cpu_ns_per_node", "counted trees 16 60", by_hand=("mimalloc",), only=COUNTED),
+    collecting("counted-trees-small", "counted", "counted trees 10 12000", "cpu_ns_per_node", None, by_hand=("mimalloc",), only=COUNTED),
+    collecting("counted-trees-plain", "counted", "counted plain 18 60", "cpu_ns_per_node", None, by_hand=("mimalloc",), only=COUNTED),
+    collecting("counted-handover", "counted", "counted handover 60000", "ns_per_object", None, by_hand=("mimalloc",), only=COUNTED),
+    collecting("count-pair", "counted", "count_pair 16 10000000", "ns_per_pair", "count_pair 16 3000000", only=("gleaner",), shows=PAIR),
+    collecting("count-pair-64k", "counted", "count_pair 65536 10000000", "ns_per_pair", None, only=("gleaner",), shows=PAIR),
+    collecting("count-pair-2t", "counted", "count_pair 0 5000000", "ns_per_pair", None, only=("gleaner",), shows=("atomic_call_ns", "to_atomic")),
 
     allocating("replace-1k", "churn-1", "churn replace 1 1000 8000000", "cpu_ns_per_op", "churn replace 1 1000 1500000"),
     allocating("replace-30k", "churn-1", "churn replace 1 30000 6000000", "cpu_ns_per_op", None),

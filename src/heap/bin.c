@@ -321,21 +321,12 @@ bool gl_bin_take_strip_locked(uint32_t bin, size_t max_bytes, uint32_t owner, ui
 
 /* ---- Putting back --------------------------------------------------------------------------- */
 
-/* Returns true if that released a block. */
-static bool put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
+/* After `n` slots of the block have become free. Returns true if that released the block. */
+static bool settle(gl_bin *b, uint32_t bin, uint32_t block, uint32_t n)
 {
-    uintptr_t offset = slot - gl_heap.base;
-    uint32_t block = (uint32_t)(offset >> GL_BLOCK_SHIFT);
     gl_block *header = &gl_heap.blocks[block];
-    uint32_t i = gl_object_number(gl_heap.descs[block], (uint32_t)(offset & (GL_BLOCK_BYTES - 1)));
-    uint64_t *word = &gl_block_free_bits(block)[i / 64];
-    uint64_t bit = (uint64_t)1 << (i % 64);
-    /* Two threads that free one object in the same instant pass the check of the state byte both;
-     * the second of them is found here. */
-    gl_check(!(*word & bit) && header->bin == bin, (void *)slot);
-    *word |= bit;
-    header->n_free++;
-    b->n_free++;
+    header->n_free = (uint16_t)(header->n_free + n);
+    b->n_free += n;
     if (header->flags & GL_BLOCK_UNSWEPT) {
         return false;
     }
@@ -352,13 +343,37 @@ static bool put_one(gl_bin *b, uint32_t bin, uintptr_t slot)
     return false;
 }
 
+static uint32_t block_of(uintptr_t slot) { return (uint32_t)((slot - gl_heap.base) >> GL_BLOCK_SHIFT); }
+
+/* Makes the first slots free, as far as they are in one block: neighbours are often freed together. Returns
+ * how many. */
+static uint32_t free_in_block(uint32_t bin, uint32_t block, const uintptr_t *slots, uint32_t n)
+{
+    gl_desc desc = gl_heap.descs[block];
+    uint64_t *bits = gl_block_free_bits(block);
+    uint32_t done = 0;
+    gl_check(gl_heap.blocks[block].bin == bin, (void *)slots[0]);
+    do {
+        uint32_t i = gl_object_number(desc, (uint32_t)(slots[done] & (GL_BLOCK_BYTES - 1)));
+        uint64_t bit = (uint64_t)1 << (i % 64);
+        /* Two threads that free one object in the same instant pass the check of the state byte both;
+         * the second of them is found here. */
+        gl_check(!(bits[i / 64] & bit), (void *)slots[done]);
+        bits[i / 64] |= bit;
+        done++;
+    } while (done < n && block_of(slots[done]) == block);
+    return done;
+}
+
 void gl_bin_put_locked(uint32_t bin, const uintptr_t *slots, uint32_t n)
 {
     gl_bin *b = &gl_bins[bin];
     gl_debug(gl_lock_is_held(&b->lock), NULL);
     bool has_released = false;
-    for (uint32_t i = 0; i < n; i++) {
-        has_released |= put_one(b, bin, slots[i]);
+    for (uint32_t i = 0, done; i < n; i += done) {
+        uint32_t block = block_of(slots[i]);
+        done = free_in_block(bin, block, slots + i, n - i);
+        has_released |= settle(b, bin, block, done);
     }
     if (has_released) {
         gl_arena_trim();
