@@ -13,7 +13,7 @@
 
 #include "bench.h"
 
-enum { COLLECTIONS = 15, OBJECT_BYTES = 32, LRU_ROUNDS = 20 };
+enum { COLLECTIONS = 25, OBJECT_BYTES = 32, LRU_ROUNDS = 20 };
 
 /* ---- Pauses ---------------------------------------------------------------------------------- */
 
@@ -33,13 +33,19 @@ static struct {
     gc_weakmap *map;
 } heap;
 
-static void measure(const char *name)
+/* The shortest pause, and the least processor time: on a busy machine that is the better figure. */
+static void measure(const char *name, const char *cpu_name)
 {
+    uint64_t least_ns = UINT64_MAX;
     shortest_ns = UINT64_MAX;
     for (int i = 0; i < COLLECTIONS; i++) {
+        uint64_t start = bench_cpu_ns();
         gc_collect();
+        uint64_t spent = bench_cpu_ns() - start;
+        least_ns = spent < least_ns ? spent : least_ns;
     }
     bench_metric(name, (double)shortest_ns / 1e6, "ms");
+    bench_metric(cpu_name, (double)least_ns / 1e6, "ms");
 }
 
 static void insert(void *key, void *value)
@@ -58,7 +64,7 @@ static void make_heap(size_t n, gc_weak_kind kind)
         heap.keys[i] = bench_need(gc_malloc(OBJECT_BYTES));
         heap.values[i] = bench_need(gc_malloc(OBJECT_BYTES));
     }
-    measure("arrays");
+    measure("arrays", "arrays_cpu");
     heap.map = bench_need(gc_weakmap_new(kind, NULL));
     start = bench_wall_ns();
     for (size_t i = 0; i < n; i++) {
@@ -72,7 +78,7 @@ static void run_weak(size_t n, gc_weak_kind kind)
 {
     size_t n_found = 0;
     make_heap(n, kind);
-    measure("map");
+    measure("map", "map_cpu");
     void **keys = heap.keys;
     if (kind == GC_WEAK_KEYS) {
         uint64_t start = bench_wall_ns();
@@ -95,7 +101,7 @@ static void run_chain(size_t n)
         insert(key, value);
         key = value;
     }
-    measure("chain");
+    measure("chain", "chain_cpu");
     bench_check("entries", gc_weakmap_len(heap.map));
 }
 

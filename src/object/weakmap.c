@@ -58,7 +58,8 @@ static gc_weakmap *map_of(const gl_weak_record *r)
 }
 
 /* The pairs of a map with weak values are scanned, for the keys: there a value is stored as its
- * complement, which points nowhere. (A typed object took the marker three times as long.) */
+ * complement, which points nowhere. The marker reads a typed object one pair at a time: a million
+ * pairs took it 5 ms longer. */
 static void *stored_value(const gc_weakmap *map, const void *value)
 {
     return (void *)((uintptr_t)value ^ (map->kind == GC_WEAK_VALUES ? ~(uintptr_t)0 : 0));
