@@ -3,10 +3,11 @@
  * A large triangle mesh, processed in phases: what it saves to let go of each phase's data when the
  * next one does not need it, and what it saves to keep only one triangle at a time.
  *
- * The phases: read the lines of an OFF file; make vertices and faces of them; make triangles, which
- * have their own corners, of those; measure each triangle (normal and area); sum up. After each
- * phase the data of the one before are superfluous, the vertices for instance as soon as there are
- * triangles. Three ways to do it, each in a process of its own, so that each has its own peak:
+ * The phases: read the vertices of an OFF file, first as lines; pack their coordinates; read the
+ * triangles, each of which gets its own corners; measure each triangle (normal and area); sum up.
+ * After each phase the data of the one before are superfluous: the vertices are deleted before the
+ * first triangle is read. Three ways to do it, each in a process of its own, so that each has its
+ * own peak:
  *
  *     keep      nothing is released: all is referenced to the end
  *     phases    gc_del() and gc_collect() between the phases
@@ -75,7 +76,8 @@ struct mesh {
     const char *path;
     size_t line_number;
     size_t n_vertices, n_faces;
-    struct table lines, vertices, faces, triangles, measures;
+    struct table vertex_lines, vertices, face_lines, triangles, measures;
+    struct vertex *coordinates; /* packed: an array, and no object for each */
     struct summary summary;
 };
 
@@ -269,40 +271,59 @@ static struct triangle *new_triangle(const struct vertex *a, const struct vertex
 
 /* ---- The phases ----------------------------------------------------------------------------- */
 
-static void read_lines(struct mesh *mesh)
+static struct table read_lines(struct mesh *mesh, size_t n)
 {
     char line[1024];
-    mesh->lines = new_table(mesh->n_vertices + mesh->n_faces);
-    for (size_t i = 0; i < mesh->lines.n; i++) {
-        mesh->lines.entries[i] = checked(gc_strdup(next_line(mesh, line, sizeof line)));
+    struct table lines = new_table(n);
+    for (size_t i = 0; i < n; i++) {
+        lines.entries[i] = checked(gc_strdup(next_line(mesh, line, sizeof line)));
     }
+    return lines;
 }
 
-static void make_vertices_and_faces(struct mesh *mesh)
+static void read_vertex_lines(struct mesh *mesh)
+{
+    mesh->vertex_lines = read_lines(mesh, mesh->n_vertices);
+}
+
+static void make_vertices(struct mesh *mesh)
 {
     mesh->vertices = new_table(mesh->n_vertices);
-    mesh->faces = new_table(mesh->n_faces);
     for (size_t i = 0; i < mesh->n_vertices; i++) {
         struct vertex *vertex = checked(gc_malloc_atomic(sizeof *vertex));
-        *vertex = parse_vertex(mesh, i, mesh->lines.entries[i]);
+        *vertex = parse_vertex(mesh, i, mesh->vertex_lines.entries[i]);
         mesh->vertices.entries[i] = vertex;
         widen(&mesh->summary, vertex);
     }
-    for (size_t i = 0; i < mesh->n_faces; i++) {
-        struct face *face = checked(gc_malloc_atomic(sizeof *face));
-        *face = parse_face(mesh, i, mesh->lines.entries[mesh->n_vertices + i]);
-        mesh->faces.entries[i] = face;
+}
+
+static struct vertex *new_coordinates(const struct mesh *mesh)
+{
+    size_t n = mesh->n_vertices ? mesh->n_vertices : 1;
+    return checked(gc_malloc_atomic(n * sizeof(struct vertex)));
+}
+
+static void pack_coordinates(struct mesh *mesh)
+{
+    mesh->coordinates = new_coordinates(mesh);
+    for (size_t i = 0; i < mesh->n_vertices; i++) {
+        mesh->coordinates[i] = *(struct vertex *)mesh->vertices.entries[i];
     }
+}
+
+static void read_face_lines(struct mesh *mesh)
+{
+    mesh->face_lines = read_lines(mesh, mesh->n_faces);
 }
 
 static void make_triangles(struct mesh *mesh)
 {
     mesh->triangles = new_table(mesh->n_faces);
     for (size_t i = 0; i < mesh->n_faces; i++) {
-        const struct face *face = mesh->faces.entries[i];
-        mesh->triangles.entries[i] = new_triangle(mesh->vertices.entries[face->vertices[0]],
-                                                  mesh->vertices.entries[face->vertices[1]],
-                                                  mesh->vertices.entries[face->vertices[2]]);
+        struct face face = parse_face(mesh, i, mesh->face_lines.entries[i]);
+        mesh->triangles.entries[i] = new_triangle(&mesh->coordinates[face.vertices[0]],
+                                                  &mesh->coordinates[face.vertices[1]],
+                                                  &mesh->coordinates[face.vertices[2]]);
     }
 }
 
@@ -319,15 +340,20 @@ static void measure_triangles(struct mesh *mesh)
 
 /* What a phase leaves superfluous. gc_del() empties the variable, as Python's `del` does; the table
  * and all that only it leads to are unreachable then. */
-static void release_lines(struct mesh *mesh)
+static void release_vertex_lines(struct mesh *mesh)
 {
-    gc_del(mesh->lines.entries);
+    gc_del(mesh->vertex_lines.entries);
 }
 
-static void release_vertices_and_faces(struct mesh *mesh)
+static void release_vertices(struct mesh *mesh)
 {
     gc_del(mesh->vertices.entries);
-    gc_del(mesh->faces.entries);
+}
+
+static void release_lines_and_coordinates(struct mesh *mesh)
+{
+    gc_del(mesh->face_lines.entries);
+    gc_del(mesh->coordinates);
 }
 
 static void release_triangles(struct mesh *mesh)
@@ -352,9 +378,11 @@ static void release_nothing(struct mesh *mesh)
 }
 
 static const struct phase phases[] = {
-    {"lines", read_lines, release_nothing},
-    {"vertices and faces", make_vertices_and_faces, release_lines},
-    {"triangles", make_triangles, release_vertices_and_faces},
+    {"lines of vertices", read_vertex_lines, release_nothing},
+    {"vertices", make_vertices, release_vertex_lines},
+    {"coordinates", pack_coordinates, release_vertices},
+    {"lines of triangles", read_face_lines, release_nothing},
+    {"triangles", make_triangles, release_lines_and_coordinates},
     {"normals and areas", measure_triangles, release_triangles},
     {"end", release_nothing, release_measures},
 };
@@ -400,8 +428,7 @@ static void run_phases(struct mesh *mesh, int is_releasing, uint64_t *peak)
 static void run_stream(struct mesh *mesh)
 {
     char line[1024];
-    struct vertex *vertices =
-        checked(gc_malloc_atomic((mesh->n_vertices ? mesh->n_vertices : 1) * sizeof *vertices));
+    struct vertex *vertices = new_coordinates(mesh);
     for (size_t i = 0; i < mesh->n_vertices; i++) {
         vertices[i] = parse_vertex(mesh, i, next_line(mesh, line, sizeof line));
         widen(&mesh->summary, &vertices[i]);
