@@ -343,6 +343,18 @@ static bool settle(gl_bin *b, uint32_t bin, uint32_t block, uint32_t n)
     return false;
 }
 
+void gl_bin_release_empty_locked(uint32_t bin)
+{
+    gl_bin *b = &gl_bins[bin];
+    for (uint32_t block = b->partial, next; block; block = next) {
+        next = gl_heap.blocks[block].next;
+        if (is_whole(&gl_heap.blocks[block])) {
+            unlink(&b->partial, block, GL_BLOCK_LISTED);
+            release_block(bin, block);
+        }
+    }
+}
+
 static uint32_t block_of(uintptr_t slot) { return (uint32_t)((slot - gl_heap.base) >> GL_BLOCK_SHIFT); }
 
 /* Makes the first slots free, as far as they are in one block: neighbours are often freed together. Returns

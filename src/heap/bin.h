@@ -64,6 +64,9 @@ void gl_bin_return_batches_locked(uint32_t bin, uint32_t owner);
 /* Empties the depot into the blocks. */
 void gl_bin_empty_depot_locked(uint32_t bin);
 
+/* Releases the blocks of which every slot is free, also the one that is otherwise kept for the next object. */
+void gl_bin_release_empty_locked(uint32_t bin);
+
 /* A quarter of a second has passed: depots of which nothing was taken for three are emptied, for
  * their slots keep blocks from becoming whole. No lock held. */
 void gl_bin_tick(void);

@@ -266,6 +266,7 @@ size_t gl_heap_release_os_memory(void)
             while (gl_bins[bin].unswept) {
                 gl_bin_sweep_block_locked(gl_bins[bin].unswept);
             }
+            gl_bin_release_empty_locked(bin);
             gl_lock_release(&gl_bins[bin].lock);
         }
     }

@@ -59,6 +59,23 @@ START_TEST(heap_max_is_hard)
 }
 END_TEST
 
+/* Each size has had a block; together they are the whole heap, and nothing is in them. */
+START_TEST(a_full_heap_gives_empty_blocks_of_other_sizes_back)
+{
+    void **list = NULL;
+    gc_collect();
+    size_t old = gc_set_heap_max(2 * mib);
+    for (size_t size = 16; size < 20000; size += size / 8 / 16 * 16 + 16) {
+        allocate_until_full(size, &list, 2 * mib);
+        free_list(list);
+        list = NULL;
+    }
+    void *large = gc_malloc(mib);
+    gc_set_heap_max(old);
+    ck_assert_ptr_nonnull(large);
+}
+END_TEST
+
 START_TEST(garbage_is_collected_before_an_allocation_fails)
 {
     gc_disable(); /* nothing but the failing allocation collects */
@@ -268,6 +285,7 @@ Suite *limits_suite(void)
     TCase *one = tcase_create("limits");
     tcase_set_timeout(one, 120);
     tcase_add_test(one, heap_max_is_hard);
+    tcase_add_test(one, a_full_heap_gives_empty_blocks_of_other_sizes_back);
     tcase_add_test(one, garbage_is_collected_before_an_allocation_fails);
     tcase_add_test(one, freed_memory_is_there_after_a_failure);
     tcase_add_test(one, the_handler_may_release_memory);
