@@ -87,17 +87,19 @@ static gc_destructor destructor_of(uint32_t number)
 
 static inline gl_word whole_count(uint32_t head, uint32_t own) { return (gl_word)head << 32 | own; }
 
+static inline gl_word unowned_count(uint32_t destructor)
+{
+    return whole_count(GL_COUNT_SHARED | destructor, 0);
+}
+
 static inline void *stamp(void *object, gl_word whole)
 {
+    if (GL_UNLIKELY((uint32_t)whole == 0)) {
+        gl_store32_relaxed(gl_count_shared((uintptr_t)object), GL_SHARED_ONE | GL_SHARED_MERGED);
+    }
     gl_store_relaxed(&gl_count_of((uintptr_t)object)->whole, whole);
     gl_count_keep((uintptr_t)object);
     return object;
-}
-
-static void *stamp_unowned(void *object, uint32_t destructor)
-{
-    gl_store32_relaxed(gl_count_shared((uintptr_t)object), GL_SHARED_ONE | GL_SHARED_MERGED);
-    return stamp(object, whole_count(GL_COUNT_SHARED | destructor, 0));
 }
 
 /* Makes the tables, with the first counted object. */
@@ -118,15 +120,14 @@ static bool start_counting(void)
     return made != NULL;
 }
 
-/* The count of a newborn object of the thread; false if it is to be un-owned. */
-static bool find_newborn(gl_owner *self, uintptr_t fn, uint32_t destructor)
+/* Finds the count of newborn objects with this destructor. */
+static void find_newborn(gl_owner *self, uintptr_t fn, uint32_t destructor)
 {
-    if (self->number == GL_OWNER_NONE || gl_load32_relaxed(&destructors[destructor].is_handed_over)) {
-        return false;
-    }
-    self->newborn = whole_count(self->number << GL_COUNT_OWNER_SHIFT | destructor, 1);
+    bool is_handed_over = gl_load32_relaxed(&destructors[destructor].is_handed_over) != 0;
+    self->newborn = is_handed_over
+                        ? unowned_count(destructor)
+                        : whole_count(self->number << GL_COUNT_OWNER_SHIFT | destructor, 1);
     gl_store_relaxed(&self->newest, fn);
-    return true;
 }
 
 static __attribute__((noinline)) void *allocate_slow(size_t size, gc_destructor fn)
@@ -139,11 +140,12 @@ static __attribute__((noinline)) void *allocate_slow(size_t size, gc_destructor 
     }
     gl_owner_make();
     void *p = gl_heap_alloc(size, GL_KIND_COUNTED, true);
-    if (!p) {
-        return NULL;
+    gl_owner *self = gl_owner_self;
+    if (!p || self->number == GL_OWNER_NONE) {
+        return p ? stamp(p, unowned_count(destructor)) : NULL;
     }
-    return find_newborn(gl_owner_self, (uintptr_t)fn, destructor) ? stamp(p, gl_owner_self->newborn)
-                                                                  : stamp_unowned(p, destructor);
+    find_newborn(self, (uintptr_t)fn, destructor);
+    return stamp(p, self->newborn);
 }
 
 /* Where there is nothing in a strip: what was freed, or a refill. */
@@ -166,14 +168,15 @@ static bool has_place(uintptr_t fn, uint32_t place)
 void *gc_rc_malloc(size_t size, gc_destructor fn)
 {
     gl_owner *self = gl_owner_self;
-    uint32_t place;
     if (GL_UNLIKELY(size > GL_TINY_MAX)) {
         return allocate_slow(size, fn);
     }
-    if (GL_UNLIKELY(gl_load_relaxed(&self->newest) != (uintptr_t)fn) &&
-        (self->number == GL_OWNER_NONE || !has_place((uintptr_t)fn, place = first_place((uintptr_t)fn)) ||
-         !find_newborn(self, (uintptr_t)fn, place))) {
-        return allocate_slow(size, fn);
+    if (GL_UNLIKELY(gl_load_relaxed(&self->newest) != (uintptr_t)fn)) {
+        uint32_t place = first_place((uintptr_t)fn);
+        if (self->number == GL_OWNER_NONE || !has_place((uintptr_t)fn, place)) {
+            return allocate_slow(size, fn);
+        }
+        find_newborn(self, (uintptr_t)fn, place);
     }
     size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
     void *p = gl_try_bump(&gl_self->counted_strips[bytes >> GL_GRANULE_SHIFT], bytes);
@@ -541,18 +544,64 @@ static __attribute__((noinline)) void destroy_in_turn(uintptr_t start, uint32_t 
 
 /* Declares an un-owned object dead. Whoever asks for it through a weak reference does so under the same
  * lock. False: it has got another count, or somebody else was first. */
-static bool begin_death(uintptr_t start, uint32_t head)
+static bool begin_death(uintptr_t start, uint32_t destructor)
 {
     bool is_attached = (state_of(start) & GL_STATE_ATTACHED) != 0;
     if (is_attached) {
         gl_weak_lock();
     }
     bool is_done = gl_load32_acquire(gl_count_shared(start)) == (GL_SHARED_ONE | GL_SHARED_MERGED) &&
-                   change_head(start, head, GL_COUNT_SHARED | GL_DESTRUCTOR_DYING);
+                   change_head(start, GL_COUNT_SHARED | destructor, GL_HEAD_DYING);
+    if (is_done) {
+        gl_store32_relaxed(gl_count_shared(start), 0);
+    }
     if (is_attached) {
         gl_weak_unlock();
     }
     return is_done;
+}
+
+/* The usual case of destroy(): nothing is attached to the object. The owner is asked for anew after the call,
+ * as in end_segment(). */
+static inline void destroy_plain(uintptr_t start, uint32_t destructor)
+{
+    destructor_of(destructor)((void *)start);
+    __asm__("" : "+r"(start)); /* what follows from it is cheaper to compute again than to keep */
+    if (GL_LIKELY(try_finish(start))) {
+        free_storage(start);
+    } else {
+        finish(start);
+    }
+    if (GL_UNLIKELY(gl_owner_self->pending != 0)) {
+        work_off_pending();
+    }
+}
+
+/* The same, and nothing else is being destroyed. */
+static __attribute__((noinline)) void destroy_outermost(gl_owner *self, uintptr_t start,
+                                                        uint32_t destructor)
+{
+    int saved_errno = errno;
+    self->n_segments = 1;
+    self->tops[0] = self->top = gl_os_stack_pointer();
+    destroy_plain(start, destructor);
+    self = gl_owner_self;
+    self->n_segments = 0;
+    self->top = 0;
+    errno = saved_errno;
+}
+
+/* Destroys an object with a destructor, to which nothing is attached. */
+static inline void destroy_unattached(gl_owner *self, uintptr_t start, uint32_t destructor)
+{
+    uintptr_t frame = gl_os_stack_pointer();
+    if (GL_LIKELY(is_in_segment(self, frame))) {
+        destroy_plain(start, destructor);
+    } else if (self->top <= frame && self->number != GL_OWNER_NONE) {
+        destroy_outermost(self, start, destructor);
+    } else {
+        destroy_in_turn(start, destructor);
+    }
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------- */
@@ -654,6 +703,15 @@ bool gl_count_try_retain(void *object)
 
 /* ---- Release ---------------------------------------------------------------------------------- */
 
+static void end_unowned(uintptr_t start, uint32_t destructor)
+{
+    if (destructor == GL_DESTRUCTOR_NONE || state_of(start) != GL_STATE_ALLOCATED) {
+        destroy_in_turn(start, destructor);
+    } else {
+        destroy_unattached(gl_owner_self, start, destructor);
+    }
+}
+
 /* Takes one count off an un-owned object. */
 static void release_unowned(uintptr_t start, const char *call)
 {
@@ -674,8 +732,8 @@ static void release_unowned(uintptr_t start, const char *call)
                    destructor == GL_DESTRUCTOR_DYING) {
             gl_hook_misuse_of_count(call, (void *)start, true);
             return;
-        } else if (begin_death(start, GL_COUNT_SHARED | destructor)) {
-            destroy_in_turn(start, destructor);
+        } else if (begin_death(start, destructor)) {
+            end_unowned(start, destructor);
             return;
         } else {
             gl_spin_hint(); /* its owner is just giving it up */
@@ -719,36 +777,6 @@ static __attribute__((noinline)) void release_slow(void *object, const char *cal
     errno = saved_errno;
 }
 
-/* The usual case of destroy(): nothing is attached to the object. The owner is asked for anew after the call,
- * as in end_segment(). */
-static inline void destroy_plain(uintptr_t start, uint32_t destructor)
-{
-    destructor_of(destructor)((void *)start);
-    __asm__("" : "+r"(start)); /* what follows from it is cheaper to compute again than to keep */
-    if (GL_LIKELY(try_finish(start))) {
-        free_storage(start);
-    } else {
-        finish(start);
-    }
-    if (GL_UNLIKELY(gl_owner_self->pending != 0)) {
-        work_off_pending();
-    }
-}
-
-/* The same, and nothing else is being destroyed. */
-static __attribute__((noinline)) void destroy_outermost(gl_owner *self, uintptr_t start,
-                                                        uint32_t destructor)
-{
-    int saved_errno = errno;
-    self->n_segments = 1;
-    self->tops[0] = self->top = gl_os_stack_pointer();
-    destroy_plain(start, destructor);
-    self = gl_owner_self;
-    self->n_segments = 0;
-    self->top = 0;
-    errno = saved_errno;
-}
-
 /* The owner drops its last count, and is `busy`. Where nobody else has counted the object, and nothing is
  * attached to it, no atomic instruction is needed: who could still count it would have to have a count. The
  * state comes first: who has removed the last attachment may have counted before. */
@@ -768,14 +796,7 @@ static __attribute__((noinline)) void release_last(gl_owner *self, uintptr_t sta
     } else {
         gl_store_relaxed(&count->whole, GL_COUNT_DYING);
         gl_owner_leave(self);
-        uintptr_t frame = gl_os_stack_pointer();
-        if (GL_LIKELY(is_in_segment(self, frame))) {
-            destroy_plain(start, destructor);
-        } else if (self->top <= frame) {
-            destroy_outermost(self, start, destructor);
-        } else {
-            destroy_in_turn(start, destructor);
-        }
+        destroy_unattached(self, start, destructor);
     }
 }
 
@@ -868,7 +889,7 @@ bool gl_hook_counted_freed(void *object)
             return false; /* its destructor is at work, or it waits for it */
         }
         gl_store32_relaxed(gl_count_shared(start), GL_SHARED_ONE | GL_SHARED_MERGED);
-    } while (!begin_death(start, GL_COUNT_SHARED | destructor));
+    } while (!begin_death(start, destructor));
     destroy_in_turn(start, destructor);
     return true;
 }

@@ -833,7 +833,11 @@ START_TEST(a_child_goes_on_counting)
     is_over = 1;
     pthread_join(thread, NULL);
     ck_assert_int_eq(gc_get_refcount(p), 1);
+    for (int i = 0; i < MANY; i++) {
+        gc_release(objects[i]);
+    }
     make_objects(NULL);
+    n_destroyed = 0;
     run_forked(fork_and_count, NULL, &o);
     ck_assert_exited(&o, 0);
     gc_release(p);
