@@ -62,6 +62,7 @@ WORKLOADS = [
     collecting("counted-trees", "counted", "counted trees 18 60", "cpu_ns_per_node", "counted trees 16 60", by_hand=("mimalloc",), only=COUNTED),
     collecting("counted-trees-small", "counted", "counted trees 10 12000", "cpu_ns_per_node", None, by_hand=("mimalloc",), only=COUNTED),
     collecting("counted-trees-plain", "counted", "counted plain 18 60", "cpu_ns_per_node", None, by_hand=("mimalloc",), only=COUNTED),
+    collecting("counted-trees-hand", "counted", "counted hand 18 60", "cpu_ns_per_node", None, by_hand=("mimalloc",), only=COUNTED),
     collecting("counted-handover", "counted", "counted handover 60000", "ns_per_object", None, by_hand=("mimalloc",), only=COUNTED),
     collecting("count-pair", "counted", "count_pair 16 10000000", "ns_per_pair", "count_pair 16 3000000", only=("gleaner",), shows=PAIR),
     collecting("count-pair-64k", "counted", "count_pair 65536 10000000", "ns_per_pair", None, only=("gleaner",), shows=PAIR),

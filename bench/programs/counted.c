@@ -5,6 +5,8 @@
  *     counted trees DEPTH ROUNDS     complete binary trees: each node is made, retained once, released once, and
  *                                    goes with the last reference to its tree
  *     counted plain DEPTH ROUNDS     the same without the retain and the release
+ *     counted hand DEPTH ROUNDS      as trees; under malloc with counts that a program would make itself:
+ *                                    plain ones, in a header of the object, in a shared object (count_calls.c)
  *     counted handover BATCHES       one thread makes objects, another ends them
  */
 #include "collector.h"
@@ -15,6 +17,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "count_calls.h"
+
 typedef struct node {
     struct node *left, *right;
 } node;
@@ -23,70 +27,83 @@ static uint64_t n_ended;
 
 #if COLLECTOR_IS_MANUAL
 
-static void end_node(node *n)
-{
-    n_ended++;
-    if (n->left)
-        end_node(n->left);
-    if (n->right)
-        end_node(n->right);
-    free(n);
-}
+#define retain hand_retain
+#define release hand_release
 
-static node *new_node(void)
-{
-    node *n = bench_need(malloc(sizeof *n));
-    n->left = n->right = NULL;
-    return n;
-}
-
-static void count_once(node *n) { (void)n; }
+static void *new_counted(size_t size, void (*destructor)(void *)) { return hand_new(size, destructor); }
 
 #else
 
 #include <gleaner/refcount.h>
+
+#define retain gc_retain
+#define release gc_release
+
+static void *new_counted(size_t size, void (*destructor)(void *))
+{
+    return gc_rc_malloc(size, destructor);
+}
+
+#endif
 
 static void release_children(void *p)
 {
     node *n = p;
     n_ended++;
     if (n->left)
-        gc_release(n->left);
+        release(n->left);
     if (n->right)
-        gc_release(n->right);
+        release(n->right);
 }
 
-static node *new_node(void) { return bench_need(gc_rc_malloc(sizeof(node), release_children)); }
-
-static void end_node(node *n) { gc_release(n); }
-
-static void count_once(node *n)
+static void free_tree(node *n)
 {
-    gc_retain(n);
-    gc_release(n);
+    n_ended++;
+    if (n->left)
+        free_tree(n->left);
+    if (n->right)
+        free_tree(n->right);
+    collector_delete(n);
 }
 
-#endif
+static node *new_node(bool is_counted)
+{
+    if (is_counted)
+        return bench_need(new_counted(sizeof(node), release_children));
+    node *n = bench_need(collector_new(sizeof *n));
+    n->left = n->right = NULL;
+    return n;
+}
+
+static void end_node(node *n, bool is_counted)
+{
+    if (is_counted)
+        release(n);
+    else
+        free_tree(n);
+}
 
 /* ---- Trees ------------------------------------------------------------------------------------ */
 
-static node *make_tree(size_t depth, bool counts)
+static node *make_tree(size_t depth, bool is_counted, bool has_pair)
 {
-    node *n = new_node();
-    if (counts)
-        count_once(n);
+    node *n = new_node(is_counted);
+    if (is_counted && has_pair) {
+        retain(n);
+        release(n);
+    }
     if (depth > 0) {
-        n->left = make_tree(depth - 1, counts);
-        n->right = make_tree(depth - 1, counts);
+        n->left = make_tree(depth - 1, is_counted, has_pair);
+        n->right = make_tree(depth - 1, is_counted, has_pair);
     }
     return n;
 }
 
-static void run_trees(size_t depth, size_t n_rounds, bool counts)
+static void run_trees(size_t depth, size_t n_rounds, bool is_counted, bool has_pair)
 {
     uint64_t start = bench_cpu_ns();
     for (size_t i = 0; i < n_rounds; i++)
-        end_node(make_tree(depth, counts));
+        end_node(make_tree(depth, is_counted, has_pair), is_counted);
     uint64_t spent = bench_cpu_ns() - start;
     bench_metric("cpu_ns_per_node", (double)spent / (double)n_ended, "ns");
     bench_check("nodes", n_ended);
@@ -108,7 +125,7 @@ static void *produce(void *arg)
         while (i - atomic_load_explicit(&n_taken, memory_order_acquire) == RING)
             sched_yield();
         for (size_t k = 0; k < BATCH; k++)
-            ring[i % RING][k] = new_node();
+            ring[i % RING][k] = new_node(!COLLECTOR_IS_MANUAL);
         atomic_store_explicit(&n_put, i + 1, memory_order_release);
     }
     return arg;
@@ -120,7 +137,7 @@ static void consume(void)
         while (atomic_load_explicit(&n_put, memory_order_acquire) == i)
             sched_yield();
         for (size_t k = 0; k < BATCH; k++)
-            end_node(ring[i % RING][k]);
+            end_node(ring[i % RING][k], !COLLECTOR_IS_MANUAL);
         atomic_store_explicit(&n_taken, i + 1, memory_order_release);
     }
 }
@@ -142,13 +159,15 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
     collector_init();
-    if (strcmp(what, "trees") == 0 || strcmp(what, "plain") == 0) {
-        run_trees(bench_arg(argc, argv, 2, "DEPTH"), bench_arg(argc, argv, 3, "ROUNDS"), what[0] == 't');
+    bool is_hand = strcmp(what, "hand") == 0, is_plain = strcmp(what, "plain") == 0;
+    if (is_hand || is_plain || strcmp(what, "trees") == 0) {
+        run_trees(bench_arg(argc, argv, 2, "DEPTH"), bench_arg(argc, argv, 3, "ROUNDS"),
+                  is_hand || !COLLECTOR_IS_MANUAL, !is_plain);
     } else if (strcmp(what, "handover") == 0) {
         n_batches = bench_arg(argc, argv, 2, "BATCHES");
         run_handover();
     } else {
-        bench_die("trees, plain or handover");
+        bench_die("trees, plain, hand or handover");
     }
     return 0;
 }

@@ -24,7 +24,7 @@
  * FAST PATHS. The owner sets `busy`, compares the owner in the head with its own `match`, stores `own` and
  * clears `busy`: no instruction is atomic. Who wants to take an object away from its owner (that is, make it
  * un-owned) sets `match` to what matches nothing, makes all threads pass a barrier, and waits until
- * `busy` is 0 (object/refcount.c). The collector, with the world stopped, leaves an object alone whose owner is busy.
+ * `busy` is 0 (object/unown.c). The collector, with the world stopped, leaves an object alone whose owner is busy.
  *
  * Lock: GL_RANK_OWNERS, the lowest: for the table of owners and for taking objects away.
  */

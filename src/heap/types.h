@@ -78,7 +78,8 @@ typedef enum gl_kind {
     GL_KIND_ATOMIC = 3,        /* never scanned, not zeroed */
     GL_KIND_UNCOLLECTABLE = 4, /* scanned, zeroed, a root */
     GL_KIND_TYPED = 5,         /* scanned by its layout, zeroed */
-    GL_KIND_COUNTED = 6,       /* from gc_rc_malloc(): scanned, zeroed, with a count (heap/counts.h) */
+    GL_KIND_COUNTED = 6,       /* from gc_rc_malloc(): scanned, zeroed, with a count (heap/counts.h); only after
+                                  gl_arena_enable_counts() */
     GL_N_KINDS = 7
 } gl_kind;
 

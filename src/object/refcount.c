@@ -13,137 +13,69 @@
  *   be noted. A destructor may leave by longjmp() or an exception, and nobody ends its segment then; but the
  *   next call that does not come from below the frame with which it began does. Until then it costs nothing but
  *   a piece.
- *
- * HANDED-OVER TYPES. To take an object from its owner costs some microseconds. Where that has happened to
- *   some objects of a destructor, further ones are born un-owned.
  */
 #include <errno.h>
 
+#include <gleaner/gc.h>
 #include <gleaner/refcount.h>
 
 #include "base/bits.h"
-#include "collect/cycle.h"
 #include "collect/weak.h"
 #include "heap/alloc.h"
 #include "heap/attached.h"
-#include "heap/bin.h"
 #include "heap/counts.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
-#include "heap/meta.h"
 #include "heap/quarantine.h"
+#include "object/destructor.h"
+#include "object/unown.h"
 #include "os/registers.h"
-#include "os/threads.h"
-
-enum {
-    DESTRUCTOR_BITS = 15,
-    N_DESTRUCTORS = 1 << DESTRUCTOR_BITS,
-    HANDED_OVER_FROM = 8 /* objects taken away */
-};
-
-/* A hash table; the place of a destructor is its number. Place 0 is that of NULL. */
-typedef struct destructor_slot {
-    volatile gl_word fn;
-    volatile uint32_t n_taken_away; /* objects, from their owners */
-    volatile uint32_t is_handed_over;
-} destructor_slot;
-
-static destructor_slot *destructors; /* set once, under gl_owners_lock */
-
-/* ---- Destructors ------------------------------------------------------------------------------ */
-
-static inline uint32_t first_place(uintptr_t fn)
-{
-    static const uint64_t GOLDEN = UINT64_C(0x9e3779b97f4a7c15); /* Knuth's multiplicative hash */
-    return (uint32_t)((fn * GOLDEN) >> (64 - DESTRUCTOR_BITS));
-}
-
-/* Its number, entered if it is new. False: there are too many. */
-static bool find_destructor(uintptr_t fn, uint32_t *number)
-{
-    uint32_t place = first_place(fn);
-    for (uint32_t i = 0; i < N_DESTRUCTORS; i++, place = (place + 1) % N_DESTRUCTORS) {
-        volatile gl_word *slot = &destructors[place].fn;
-        if (fn != 0 && (place == GL_DESTRUCTOR_NONE || place == GL_DESTRUCTOR_DYING)) {
-            continue;
-        }
-        if (gl_load_relaxed(slot) == 0 && fn != 0) {
-            gl_cas_full(slot, 0, fn);
-        }
-        if (gl_load_relaxed(slot) == fn) {
-            *number = place;
-            return true;
-        }
-    }
-    return false;
-}
-
-static gc_destructor destructor_of(uint32_t number)
-{
-    return (gc_destructor)gl_load_relaxed(&destructors[number].fn);
-}
 
 /* ---- Birth -------------------------------------------------------------------------------------- */
 
 static inline gl_word whole_count(uint32_t head, uint32_t own) { return (gl_word)head << 32 | own; }
 
+static inline gl_word unowned_count(uint32_t destructor)
+{
+    return whole_count(GL_COUNT_SHARED | destructor, 0);
+}
+
 static inline void *stamp(void *object, gl_word whole)
 {
+    if (GL_UNLIKELY((uint32_t)whole == 0)) {
+        gl_store32_relaxed(gl_count_shared((uintptr_t)object), GL_SHARED_ONE | GL_SHARED_MERGED);
+    }
     gl_store_relaxed(&gl_count_of((uintptr_t)object)->whole, whole);
     gl_count_keep((uintptr_t)object);
     return object;
 }
 
-static void *stamp_unowned(void *object, uint32_t destructor)
+/* Finds the count of newborn objects with this destructor. */
+static void find_newborn(gl_owner *self, uintptr_t fn, uint32_t destructor)
 {
-    gl_store32_relaxed(gl_count_shared((uintptr_t)object), GL_SHARED_ONE | GL_SHARED_MERGED);
-    return stamp(object, whole_count(GL_COUNT_SHARED | destructor, 0));
-}
-
-/* Makes the tables, with the first counted object. */
-static bool start_counting(void)
-{
-    if (GL_LIKELY(gl_load_acquire((volatile gl_word *)&destructors) != 0)) {
-        return true;
-    }
-    if ((!gl_heap_is_ready() && !gl_hook_start()) || !gl_arena_enable_counts()) {
-        return false;
-    }
-    gl_lock_acquire(&gl_owners_lock);
-    destructor_slot *made = destructors;
-    if (!made && (made = gl_meta_alloc(N_DESTRUCTORS * sizeof *made)) != NULL) {
-        gl_store_release((volatile gl_word *)&destructors, (uintptr_t)made);
-    }
-    gl_lock_release(&gl_owners_lock);
-    return made != NULL;
-}
-
-/* The count of a newborn object of the thread; false if it is to be un-owned. */
-static bool find_newborn(gl_owner *self, uintptr_t fn, uint32_t destructor)
-{
-    if (self->number == GL_OWNER_NONE || gl_load32_relaxed(&destructors[destructor].is_handed_over)) {
-        return false;
-    }
-    self->newborn = whole_count(self->number << GL_COUNT_OWNER_SHIFT | destructor, 1);
+    bool is_handed_over = gl_destructor_is_handed_over(destructor);
+    self->newborn = is_handed_over
+                        ? unowned_count(destructor)
+                        : whole_count(self->number << GL_COUNT_OWNER_SHIFT | destructor, 1);
     gl_store_relaxed(&self->newest, fn);
-    return true;
 }
 
 static __attribute__((noinline)) void *allocate_slow(size_t size, gc_destructor fn)
 {
     uint32_t destructor;
     gl_heap_wake();
-    if (!start_counting() || !find_destructor((uintptr_t)fn, &destructor)) {
+    if (!gl_destructor_start() || !gl_destructor_find((uintptr_t)fn, &destructor)) {
         errno = ENOMEM;
         return NULL;
     }
     gl_owner_make();
     void *p = gl_heap_alloc(size, GL_KIND_COUNTED, true);
-    if (!p) {
-        return NULL;
+    gl_owner *self = gl_owner_self;
+    if (!p || self->number == GL_OWNER_NONE) {
+        return p ? stamp(p, unowned_count(destructor)) : NULL;
     }
-    return find_newborn(gl_owner_self, (uintptr_t)fn, destructor) ? stamp(p, gl_owner_self->newborn)
-                                                                  : stamp_unowned(p, destructor);
+    find_newborn(self, (uintptr_t)fn, destructor);
+    return stamp(p, self->newborn);
 }
 
 /* Where there is nothing in a strip: what was freed, or a refill. */
@@ -158,188 +90,22 @@ static __attribute__((noinline)) void *allocate_without_strip(size_t size, gc_de
     return allocate_slow(size, fn);
 }
 
-static bool has_place(uintptr_t fn, uint32_t place)
-{
-    return place != GL_DESTRUCTOR_DYING && gl_load_relaxed(&destructors[place].fn) == fn;
-}
-
 void *gc_rc_malloc(size_t size, gc_destructor fn)
 {
     gl_owner *self = gl_owner_self;
-    uint32_t place;
     if (GL_UNLIKELY(size > GL_TINY_MAX)) {
         return allocate_slow(size, fn);
     }
-    if (GL_UNLIKELY(gl_load_relaxed(&self->newest) != (uintptr_t)fn) &&
-        (self->number == GL_OWNER_NONE || !has_place((uintptr_t)fn, place = first_place((uintptr_t)fn)) ||
-         !find_newborn(self, (uintptr_t)fn, place))) {
-        return allocate_slow(size, fn);
+    if (GL_UNLIKELY(gl_load_relaxed(&self->newest) != (uintptr_t)fn)) {
+        uint32_t place = gl_destructor_place((uintptr_t)fn);
+        if (self->number == GL_OWNER_NONE || !gl_destructor_is_at((uintptr_t)fn, place)) {
+            return allocate_slow(size, fn);
+        }
+        find_newborn(self, (uintptr_t)fn, place);
     }
     size_t bytes = gl_round_up(size + (size == 0), GL_GRANULE_BYTES);
     void *p = gl_try_bump(&gl_self->counted_strips[bytes >> GL_GRANULE_SHIFT], bytes);
     return GL_LIKELY(p != NULL) ? stamp(p, self->newborn) : allocate_without_strip(size, fn);
-}
-
-/* ---- Taking objects away from their owner ------------------------------------------------------- */
-
-static bool stop_at_once(const gl_object *object, void *arg)
-{
-    (void)object;
-    (void)arg;
-    return false;
-}
-
-/* A barrier in all threads. Where the system call is not to be had, threads that are stopped pass one,
- * too. */
-static bool make_all_pass_barrier(void)
-{
-    return gl_threads_barrier() || gl_cycle_with_stopped_world(stop_at_once);
-}
-
-static void wait_until_idle(const gl_owner *owner)
-{
-    enum { SPINS = 100 };
-    static const uint64_t WAIT_NS = 50000;
-    static volatile uint32_t nobody_wakes;
-    for (int i = 0; gl_load32_acquire(&owner->busy) != 0; i++) {
-        if (i < SPINS) {
-            gl_spin_hint();
-        } else {
-            gl_futex_wait(&nobody_wakes, 0, WAIT_NS);
-        }
-    }
-}
-
-/* An owner that is just making such an object may note the destructor again; then the next object that is
- * taken away ends it. */
-static void note_taken_away(gl_owner *owner, destructor_slot *slot)
-{
-    slot->n_taken_away++;
-    if (slot->n_taken_away >= HANDED_OVER_FROM) {
-        gl_store32_relaxed(&slot->is_handed_over, 1);
-        gl_store_relaxed(&owner->newest, GL_NO_DESTRUCTOR_YET);
-    }
-}
-
-static bool is_owned_by(uintptr_t start, uint32_t number, uint32_t destructor)
-{
-    uint32_t head = gl_load32_relaxed(&gl_count_of(start)->half.head);
-    return gl_count_owner(head) == number && (head & GL_COUNT_DESTRUCTOR) == destructor;
-}
-
-/* Of a handed-over type all objects of the owner's in the same block go at once: those that were made
- * before it was known, and would cost a handshake each. Nobody else can free one of them, but for a sweep. */
-static void take_away_neighbours_locked(uintptr_t start, uint32_t number, uint32_t destructor)
-{
-    uint32_t block = (uint32_t)((start - gl_heap.base) >> GL_BLOCK_SHIFT);
-    const gl_block *header = &gl_heap.blocks[block];
-    uintptr_t bytes = (uintptr_t)gl_heap.descs[block].granules << GL_GRANULE_SHIFT;
-    if (bytes == 0) {
-        return;
-    }
-    gl_lock *lock = &gl_bins[header->bin].lock;
-    gl_lock_acquire(lock);
-    uint32_t n = header->flags & GL_BLOCK_UNSWEPT ? 0 : header->n_objects;
-    for (uintptr_t at = gl_block_start(block); n > 0; n--, at += bytes) {
-        if (is_owned_by(at, number, destructor)) {
-            gl_count_merge(at);
-        }
-    }
-    gl_lock_release(lock);
-}
-
-/* The owner has been kept from counting, or has gone. */
-static void take_away_locked(uintptr_t start, uint32_t number)
-{
-    uint32_t destructor = gl_load32_relaxed(&gl_count_of(start)->half.head) & GL_COUNT_DESTRUCTOR;
-    if (!is_owned_by(start, number, destructor)) {
-        return;
-    }
-    gl_count_merge(start);
-    if (destructor != GL_DESTRUCTOR_DYING) {
-        note_taken_away(gl_owner_at(number), &destructors[destructor]);
-        if (destructors[destructor].is_handed_over) {
-            take_away_neighbours_locked(start, number, destructor);
-        }
-    }
-}
-
-/* Makes an object of another thread un-owned. False: that cannot be done; the object is left to the tracer. */
-static bool take_away(uintptr_t start, uint32_t number)
-{
-    bool is_done = true;
-    gl_lock_acquire(&gl_owners_lock);
-    gl_owner *owner = gl_owner_at(number);
-    if (!owner->is_taken) {
-        take_away_locked(start, number);
-    } else {
-        gl_store32_relaxed(&owner->match, (uint32_t)GL_OWNER_NEVER << GL_COUNT_OWNER_SHIFT);
-        is_done = make_all_pass_barrier();
-        if (is_done) {
-            wait_until_idle(owner);
-            take_away_locked(start, number);
-        }
-        gl_store32_release(&owner->match, number << GL_COUNT_OWNER_SHIFT);
-    }
-    gl_lock_release(&gl_owners_lock);
-    return is_done;
-}
-
-/* The same with an own object. */
-static void give_up(uintptr_t start)
-{
-    gl_owner *self = gl_owner_self;
-    gl_owner_enter(self);
-    bool is_own = gl_owner_has(self, gl_load32_relaxed(&gl_count_of(start)->half.head));
-    if (is_own) {
-        self->merging = gl_count_of(start);
-        gl_signal_fence();
-        gl_count_merge(start);
-        gl_signal_fence();
-        self->merging = NULL;
-    }
-    gl_owner_leave(self);
-    if (!is_own) {
-        /* Somebody is taking it, or another one, away. */
-        gl_lock_acquire(&gl_owners_lock);
-        gl_lock_release(&gl_owners_lock);
-    }
-}
-
-static bool change_head(uintptr_t start, uint32_t from, uint32_t to)
-{
-    return gl_cas32_full(&gl_count_of(start)->half.head, from, to);
-}
-
-/* Somebody counts an object that is dying: from now on it is an un-owned one like others. */
-static void open_dying(uintptr_t start)
-{
-    gl_cas32_full(gl_count_shared(start), 0, GL_SHARED_ONE | GL_SHARED_MERGED);
-    change_head(start, GL_HEAD_DYING, GL_COUNT_SHARED | GL_DESTRUCTOR_DYING);
-}
-
-/* Sees to it that the object is un-owned. False: it is dead or pending, or cannot be had. */
-static bool make_unowned(uintptr_t start)
-{
-    for (;;) {
-        uint32_t head = gl_load32_acquire(&gl_count_of(start)->half.head);
-        uint32_t owner = gl_count_owner(head);
-        if (head == 0 || owner == GL_OWNER_PENDING) {
-            return false;
-        }
-        if (owner == GL_OWNER_NONE) {
-            return true;
-        }
-        if (owner == GL_OWNER_DYING) {
-            open_dying(start);
-        } else if (owner == gl_owner_self->number) {
-            give_up(start);
-        } else if (gl_load32_acquire(gl_count_shared(start)) & GL_SHARED_MERGED) {
-            gl_spin_hint(); /* its owner is just doing it */
-        } else if (!take_away(start, owner)) {
-            return false;
-        }
-    }
 }
 
 /* ---- Death ------------------------------------------------------------------------------------ */
@@ -387,7 +153,7 @@ static void finish(uintptr_t start)
 {
     static const uint32_t DYING = GL_COUNT_SHARED | GL_DESTRUCTOR_DYING;
     uint32_t head = gl_load32_relaxed(&gl_count_of(start)->half.head);
-    if ((head & GL_COUNT_DESTRUCTOR) != GL_DESTRUCTOR_DYING || !make_unowned(start)) {
+    if ((head & GL_COUNT_DESTRUCTOR) != GL_DESTRUCTOR_DYING || !gl_unown(start)) {
         return; /* it has moved, or is left to the tracer */
     }
     uint32_t shared = gl_load32_acquire(gl_count_shared(start));
@@ -397,7 +163,7 @@ static void finish(uintptr_t start)
         return;
     }
     set_finalized(start);
-    if (change_head(start, DYING, GL_COUNT_SHARED | GL_DESTRUCTOR_NONE)) {
+    if (gl_count_change_head(start, DYING, GL_COUNT_SHARED | GL_DESTRUCTOR_NONE)) {
         release_unowned(start, "gc_release");
     }
 }
@@ -453,7 +219,7 @@ static void run_and_finish(uintptr_t start, uint32_t destructor)
         gl_hook_object_freed((void *)start, state);
     }
     if (destructor != GL_DESTRUCTOR_NONE) {
-        destructor_of(destructor)((void *)start);
+        gl_destructor_at(destructor)((void *)start);
     }
     if (GL_LIKELY(try_finish(start))) {
         free_storage(start);
@@ -541,18 +307,64 @@ static __attribute__((noinline)) void destroy_in_turn(uintptr_t start, uint32_t 
 
 /* Declares an un-owned object dead. Whoever asks for it through a weak reference does so under the same
  * lock. False: it has got another count, or somebody else was first. */
-static bool begin_death(uintptr_t start, uint32_t head)
+static bool begin_death(uintptr_t start, uint32_t destructor)
 {
     bool is_attached = (state_of(start) & GL_STATE_ATTACHED) != 0;
     if (is_attached) {
         gl_weak_lock();
     }
     bool is_done = gl_load32_acquire(gl_count_shared(start)) == (GL_SHARED_ONE | GL_SHARED_MERGED) &&
-                   change_head(start, head, GL_COUNT_SHARED | GL_DESTRUCTOR_DYING);
+                   gl_count_change_head(start, GL_COUNT_SHARED | destructor, GL_HEAD_DYING);
+    if (is_done) {
+        gl_store32_relaxed(gl_count_shared(start), 0);
+    }
     if (is_attached) {
         gl_weak_unlock();
     }
     return is_done;
+}
+
+/* The usual case of destroy(): nothing is attached to the object. The owner is asked for anew after the call,
+ * as in end_segment(). */
+static inline void destroy_plain(uintptr_t start, uint32_t destructor)
+{
+    gl_destructor_at(destructor)((void *)start);
+    __asm__("" : "+r"(start)); /* what follows from it is cheaper to compute again than to keep */
+    if (GL_LIKELY(try_finish(start))) {
+        free_storage(start);
+    } else {
+        finish(start);
+    }
+    if (GL_UNLIKELY(gl_owner_self->pending != 0)) {
+        work_off_pending();
+    }
+}
+
+/* The same, and nothing else is being destroyed. */
+static __attribute__((noinline)) void destroy_outermost(gl_owner *self, uintptr_t start,
+                                                        uint32_t destructor)
+{
+    int saved_errno = errno;
+    self->n_segments = 1;
+    self->tops[0] = self->top = gl_os_stack_pointer();
+    destroy_plain(start, destructor);
+    self = gl_owner_self;
+    self->n_segments = 0;
+    self->top = 0;
+    errno = saved_errno;
+}
+
+/* Destroys an object with a destructor, to which nothing is attached. */
+static inline void destroy_unattached(gl_owner *self, uintptr_t start, uint32_t destructor)
+{
+    uintptr_t frame = gl_os_stack_pointer();
+    if (GL_LIKELY(is_in_segment(self, frame))) {
+        destroy_plain(start, destructor);
+    } else if (self->top <= frame && self->number != GL_OWNER_NONE) {
+        destroy_outermost(self, start, destructor);
+    } else {
+        destroy_in_turn(start, destructor);
+    }
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------- */
@@ -590,8 +402,8 @@ static bool retain_shared(uintptr_t start)
             return false;
         }
         if (gl_count_owner(head) == GL_OWNER_DYING) {
-            open_dying(start);
-        } else if (head & GL_COUNT_SHARED || change_head(start, head, head | GL_COUNT_SHARED)) {
+            gl_unown_dying(start);
+        } else if (head & GL_COUNT_SHARED || gl_count_change_head(start, head, head | GL_COUNT_SHARED)) {
             break;
         }
     }
@@ -654,6 +466,15 @@ bool gl_count_try_retain(void *object)
 
 /* ---- Release ---------------------------------------------------------------------------------- */
 
+static void end_unowned(uintptr_t start, uint32_t destructor)
+{
+    if (destructor == GL_DESTRUCTOR_NONE || state_of(start) != GL_STATE_ALLOCATED) {
+        destroy_in_turn(start, destructor);
+    } else {
+        destroy_unattached(gl_owner_self, start, destructor);
+    }
+}
+
 /* Takes one count off an un-owned object. */
 static void release_unowned(uintptr_t start, const char *call)
 {
@@ -674,8 +495,8 @@ static void release_unowned(uintptr_t start, const char *call)
                    destructor == GL_DESTRUCTOR_DYING) {
             gl_hook_misuse_of_count(call, (void *)start, true);
             return;
-        } else if (begin_death(start, GL_COUNT_SHARED | destructor)) {
-            destroy_in_turn(start, destructor);
+        } else if (begin_death(start, destructor)) {
+            end_unowned(start, destructor);
             return;
         } else {
             gl_spin_hint(); /* its owner is just giving it up */
@@ -712,40 +533,10 @@ static __attribute__((noinline)) void release_slow(void *object, const char *cal
     } else if (owner == GL_OWNER_NONE || owner == gl_owner_self->number ||
                !try_release_shared(start)) {
         /* Of another thread's object: what is not in the count of the others must be one of its owner's. */
-        if (make_unowned(start)) {
+        if (gl_unown(start)) {
             release_unowned(start, call);
         }
     }
-    errno = saved_errno;
-}
-
-/* The usual case of destroy(): nothing is attached to the object. The owner is asked for anew after the call,
- * as in end_segment(). */
-static inline void destroy_plain(uintptr_t start, uint32_t destructor)
-{
-    destructor_of(destructor)((void *)start);
-    __asm__("" : "+r"(start)); /* what follows from it is cheaper to compute again than to keep */
-    if (GL_LIKELY(try_finish(start))) {
-        free_storage(start);
-    } else {
-        finish(start);
-    }
-    if (GL_UNLIKELY(gl_owner_self->pending != 0)) {
-        work_off_pending();
-    }
-}
-
-/* The same, and nothing else is being destroyed. */
-static __attribute__((noinline)) void destroy_outermost(gl_owner *self, uintptr_t start,
-                                                        uint32_t destructor)
-{
-    int saved_errno = errno;
-    self->n_segments = 1;
-    self->tops[0] = self->top = gl_os_stack_pointer();
-    destroy_plain(start, destructor);
-    self = gl_owner_self;
-    self->n_segments = 0;
-    self->top = 0;
     errno = saved_errno;
 }
 
@@ -768,14 +559,7 @@ static __attribute__((noinline)) void release_last(gl_owner *self, uintptr_t sta
     } else {
         gl_store_relaxed(&count->whole, GL_COUNT_DYING);
         gl_owner_leave(self);
-        uintptr_t frame = gl_os_stack_pointer();
-        if (GL_LIKELY(is_in_segment(self, frame))) {
-            destroy_plain(start, destructor);
-        } else if (self->top <= frame) {
-            destroy_outermost(self, start, destructor);
-        } else {
-            destroy_in_turn(start, destructor);
-        }
+        destroy_unattached(self, start, destructor);
     }
 }
 
@@ -864,11 +648,11 @@ bool gl_hook_counted_freed(void *object)
     uint32_t destructor;
     do {
         destructor = gl_load32_acquire(&gl_count_of(start)->half.head) & GL_COUNT_DESTRUCTOR;
-        if (destructor == GL_DESTRUCTOR_DYING || !make_unowned(start)) {
+        if (destructor == GL_DESTRUCTOR_DYING || !gl_unown(start)) {
             return false; /* its destructor is at work, or it waits for it */
         }
         gl_store32_relaxed(gl_count_shared(start), GL_SHARED_ONE | GL_SHARED_MERGED);
-    } while (!begin_death(start, GL_COUNT_SHARED | destructor));
+    } while (!begin_death(start, destructor));
     destroy_in_turn(start, destructor);
     return true;
 }
@@ -879,7 +663,7 @@ void gl_count_destroy_held(void *object)
     for (;;) {
         uint32_t head = gl_load32_acquire(&gl_count_of(start)->half.head);
         uint32_t destructor = head & GL_COUNT_DESTRUCTOR;
-        if (destructor == GL_DESTRUCTOR_DYING || !make_unowned(start)) {
+        if (destructor == GL_DESTRUCTOR_DYING || !gl_unown(start)) {
             return; /* it is being freed */
         }
         head = GL_COUNT_SHARED | destructor;
@@ -888,7 +672,7 @@ void gl_count_destroy_held(void *object)
             return;
         }
         gl_weak_lock();
-        bool is_ours = change_head(start, head, GL_COUNT_SHARED | GL_DESTRUCTOR_DYING);
+        bool is_ours = gl_count_change_head(start, head, GL_COUNT_SHARED | GL_DESTRUCTOR_DYING);
         gl_weak_unlock();
         if (is_ours) {
             uintptr_t frame = gl_os_stack_pointer();

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/api/refcount.c - reference counts. Random sequences and threads at work are in tests/stress/counts.c. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -833,10 +837,53 @@ START_TEST(a_child_goes_on_counting)
     is_over = 1;
     pthread_join(thread, NULL);
     ck_assert_int_eq(gc_get_refcount(p), 1);
+    for (int i = 0; i < MANY; i++) {
+        gc_release(objects[i]);
+    }
     make_objects(NULL);
+    n_destroyed = 0;
     run_forked(fork_and_count, NULL, &o);
     ck_assert_exited(&o, 0);
     gc_release(p);
+}
+END_TEST
+
+/* A filter that kills the process for the call by which threads are made to pass a barrier. */
+static void confine(void)
+{
+    static struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof rules / sizeof rules[0], rules};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+        _exit(77);
+    }
+}
+
+static void release_confined(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 20; i++) {
+        objects[i] = gc_rc_malloc(i % 2 ? 40 : 30000, note_thread);
+    }
+    confine();
+    for (int i = 0; i < 20; i++) {
+        in_thread(release_last_here, objects[i]);
+    }
+    ck_assert_int_eq(n_destroyed, 20);
+}
+
+START_TEST(objects_change_hands_under_a_filter)
+{
+    outcome o;
+    run_forked(release_confined, NULL, &o);
+    if (o.exit_status != 77) { /* this kernel has no filters */
+        ck_assert_exited(&o, 0);
+    }
 }
 END_TEST
 
@@ -930,6 +977,7 @@ static TCase *threads_case(void)
     tcase_add_test(tc, counts_of_several_threads_add_up);
     tcase_add_test(tc, objects_outlive_their_thread);
     tcase_add_test(tc, a_child_goes_on_counting);
+    tcase_add_test(tc, objects_change_hands_under_a_filter);
     return tc;
 }
 
