@@ -63,8 +63,8 @@ GOALS = [
       for what in ("references", "slots", "ephemerons")],
     own("retain and release, to a plain increment and decrement, x", "count-pair", "gleaner", "to_plain", 1.5, 1.1),
     own("retain and release, to atomic ones, x", "count-pair", "gleaner", "to_atomic", 0.5, 0.3),
-    ratio("counted binary trees, to mimalloc by hand", "counted-trees-plain", "gleaner", "mimalloc", "time", 1.3, 1.1),
-    ratio("counted binary trees, each node retained once more, to mimalloc by hand", "counted-trees", "gleaner", "mimalloc", "time", 1.3, 1.1),
+    ratio("counted trees, to mimalloc by hand", "counted-trees-plain", "gleaner", "mimalloc", "time", 1.3, 1.1),
+    ratio("counted trees, each node retained once, to mimalloc by hand", "counted-trees", "gleaner", "mimalloc", "time", 1.3, 1.1),
     own("a million finalizers, ms more for a full collection", "weak-finalizers", "gleaner", "added_ms", 15, 1),
     own("to follow a weak reference, ns", "weak-references", "gleaner", "get_ns", 5),
 
