@@ -39,6 +39,12 @@ static void count_flags(uint8_t state)
 
 /* ---- Slots in caches ------------------------------------------------------------------------ */
 
+/* A free slot has no count, nor the rest of one. */
+static bool has_no_count(uintptr_t slot)
+{
+    return gl_count_is_clear(slot) && gl_load32_relaxed(gl_count_shared(slot)) == 0;
+}
+
 static void check_cached_slot(uint32_t bin, uintptr_t slot)
 {
     const void *at = (void *)slot;
@@ -51,7 +57,7 @@ static void check_cached_slot(uint32_t bin, uintptr_t slot)
     gl_check(gl_heap.blocks[block].bin == bin, at);
     gl_check(offset == i * desc.granules * GL_GRANULE_BYTES, at);
     gl_check(*gl_state_of(slot) == GL_STATE_FREE, at);
-    gl_check(gl_bin_kind(bin) != GL_KIND_COUNTED || gl_count_is_clear(slot), at);
+    gl_check(gl_bin_kind(bin) != GL_KIND_COUNTED || has_no_count(slot), at);
     gl_check(!(gl_block_free_bits(block)[i / 64] >> (i % 64) & 1), at);
 }
 
@@ -109,7 +115,7 @@ static uint64_t check_free_bits(uint32_t block, const gl_class_info *info)
         if (bits[i / 64] >> (i % 64) & 1) {
             gl_check(i < info->n_objects, (void *)start);
             gl_check(*gl_state_of(start + i * info->bytes) == GL_STATE_FREE, (void *)start);
-            gl_check(!has_counts || gl_count_is_clear(start + i * info->bytes), (void *)start);
+            gl_check(!has_counts || has_no_count(start + i * info->bytes), (void *)start);
             n_free++;
         }
     }

@@ -771,6 +771,54 @@ START_TEST(counts_of_several_threads_add_up)
 }
 END_TEST
 
+static void *volatile contended; /* both threads are at it; NULL: not yet */
+static volatile int n_passed;
+
+static void *release_what_is_passed(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < MANY; i++) {
+        void *p;
+        while ((p = __atomic_exchange_n(&contended, NULL, __ATOMIC_ACQ_REL)) == NULL) {
+        }
+        gc_release(p);
+        __atomic_add_fetch(&n_passed, 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* The owner counts in its fast path while another thread takes the object away from it, to release a count that
+ * it was given. Each object has a block of its own, and all are made before: or they were taken away
+ * together, or born un-owned. */
+START_TEST(an_owner_counts_while_others_release)
+{
+    pthread_t thread;
+    for (int i = 0; i < MANY; i++) {
+        objects[i] = gc_rc_malloc(30000, note);
+        gc_retain(objects[i]);
+    }
+    ck_assert_int_eq(pthread_create(&thread, NULL, release_what_is_passed, NULL), 0);
+    for (int i = 0; i < MANY; i++) {
+        void *p = objects[i];
+        __atomic_store_n(&contended, p, __ATOMIC_RELEASE);
+        while (__atomic_load_n(&n_passed, __ATOMIC_ACQUIRE) == i) {
+            for (int k = 0; k < 50; k++) {
+                gc_retain(p);
+            }
+            for (int k = 0; k < 50; k++) {
+                gc_release(p);
+            }
+        }
+        ck_assert_int_eq(gc_get_refcount(p), 1);
+    }
+    pthread_join(thread, NULL);
+    for (int i = 0; i < MANY; i++) {
+        gc_release(objects[i]);
+        ck_assert_int_eq(n_destroyed, i + 1);
+    }
+}
+END_TEST
+
 static void *make_objects(void *unused)
 {
     (void)unused;
@@ -975,6 +1023,7 @@ static TCase *threads_case(void)
     tcase_add_test(tc, a_long_list_may_end_in_another_thread);
     tcase_add_test(tc, the_last_release_frees_at_once_wherever_it_is);
     tcase_add_test(tc, counts_of_several_threads_add_up);
+    tcase_add_test(tc, an_owner_counts_while_others_release);
     tcase_add_test(tc, objects_outlive_their_thread);
     tcase_add_test(tc, a_child_goes_on_counting);
     tcase_add_test(tc, objects_change_hands_under_a_filter);
