@@ -7,7 +7,7 @@ from .report import GOAL_HEADS, goal_cells, table
 
 # Groups that share their columns stand in one table; each with the peers in table order.
 TABLES = (
-    ("collectors", ("trees", "mark", "mark-2", "long", "weak")),
+    ("collectors", ("trees", "mark", "mark-2", "long", "weak", "counted")),
     ("malloc", ("churn-1", "churn-2", "scale", "special", "burst", "small")),
 )
 MEANS_ONLY = "programs"         # a group of which only the means and the extremes are told
