@@ -97,8 +97,8 @@ def brief_lines(run_info, results, subjects, goals):
         "  %s GiB, Linux %s, %s. Less is better. In brackets" % (
             machine["memory_gib"], machine["kernel"].split("-")[0], machine["system"]),
         "  peak RSS in MiB; in `long`, how a collection makes memory grow; in `scale`, time of two",
-        "  threads at once by that of one after the other (0.50 is perfect); in `weak`, ms of the",
-        "  collection that finds half of the objects dead."]
+        "  threads at once by that of one after the other (0.50 is perfect); in `weak`, what a",
+        "  million add to a full collection, and the collection that finds half of their objects dead."]
     lines += ["  Small sizes: a first look, not for publishing."] if run_info["quick"] else []
     for title, groups in TABLES:
         lines += table_lines(title, groups, results)
