@@ -21,8 +21,8 @@
  *     pending      head has PENDING as owner: at zero, and on the list of a thread that will destroy it
  *                  later; own and (with SHARED) shared are the upper and lower half of a link
  *
- * FAST PATHS. The owner sets `busy`, compares the owner in the head with its own `match`, stores `own` and
- * clears `busy`: no instruction is atomic. Who wants to take an object away from its owner (that is, make it
+ * FAST PATHS. The owner sets `busy`, reads its own `match`, compares the owner in the head with it, stores `own`
+ * and clears `busy`: no instruction is atomic. Who wants to take an object away from its owner (that is, make it
  * un-owned) sets `match` to what matches nothing, makes all threads pass a barrier, and waits until
  * `busy` is 0 (object/unown.c). The collector, with the world stopped, leaves an object alone whose owner is busy.
  *
@@ -133,10 +133,13 @@ static inline bool gl_count_is_in_table(uintptr_t address)
     return gl_count_granule(address) < gl_load_acquire(&gl_counts.n_granules);
 }
 
-static inline void gl_owner_enter(gl_owner *self)
+/* Begins a fast path; returns `match`. That is read before any count: who takes objects away may be done
+ * with it, and have put the old value back, between two loads of the other order. */
+static inline uint32_t gl_owner_enter(gl_owner *self)
 {
     gl_store32_relaxed(&self->busy, 1);
     gl_signal_fence();
+    return gl_load32_acquire(&self->match);
 }
 
 static inline void gl_owner_leave(gl_owner *self)
@@ -145,10 +148,10 @@ static inline void gl_owner_leave(gl_owner *self)
     gl_store32_release(&self->busy, 0);
 }
 
-/* Between enter and leave: true if the object is the thread's to count. */
-static inline bool gl_owner_has(const gl_owner *self, uint32_t head)
+/* True if the object is one to count there. */
+static inline bool gl_owner_matches(uint32_t match, uint32_t head)
 {
-    return ((head ^ gl_load32_relaxed(&self->match)) >> GL_COUNT_OWNER_SHIFT) == 0;
+    return ((head ^ match) >> GL_COUNT_OWNER_SHIFT) == 0;
 }
 
 /* The collector may stop the thread where only the count has been changed: until here, it must find the

@@ -424,9 +424,9 @@ static inline bool try_retain_own(uintptr_t p)
     }
     gl_count *count = gl_count_of(p);
     gl_owner *self = gl_owner_self;
-    gl_owner_enter(self);
+    uint32_t match = gl_owner_enter(self);
     uint32_t own = gl_load32_relaxed(&count->half.own);
-    bool is_own = gl_owner_has(self, gl_load32_relaxed(&count->half.head));
+    bool is_own = gl_owner_matches(match, gl_load32_relaxed(&count->half.head));
     if (GL_LIKELY(is_own && own < GL_COUNT_STICKY)) {
         gl_store32_relaxed(&count->half.own, own + 1);
     }
@@ -575,9 +575,9 @@ void gc_release(void *object)
     }
     gl_count *count = gl_count_of(p);
     gl_owner *self = gl_owner_self;
-    gl_owner_enter(self);
+    uint32_t match = gl_owner_enter(self);
     uint32_t own = gl_load32_relaxed(&count->half.own);
-    if (GL_UNLIKELY(!gl_owner_has(self, gl_load32_relaxed(&count->half.head)))) {
+    if (GL_UNLIKELY(!gl_owner_matches(match, gl_load32_relaxed(&count->half.head)))) {
         gl_owner_leave(self);
         release_slow(object, "gc_release");
         return;

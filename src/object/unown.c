@@ -109,8 +109,8 @@ static bool take_away(uintptr_t start, uint32_t number)
 static void give_up(uintptr_t start)
 {
     gl_owner *self = gl_owner_self;
-    gl_owner_enter(self);
-    bool is_own = gl_owner_has(self, gl_load32_relaxed(&gl_count_of(start)->half.head));
+    uint32_t match = gl_owner_enter(self);
+    bool is_own = gl_owner_matches(match, gl_load32_relaxed(&gl_count_of(start)->half.head));
     if (is_own) {
         self->merging = gl_count_of(start);
         gl_signal_fence();
