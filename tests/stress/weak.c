@@ -235,7 +235,7 @@ static void make(model *m)
     }
     node *n = &m->nodes[i];
     *n = (node){.owner = m, .tag = ++m->next_tag};
-    object *o = gc_malloc(sizeof *o);
+    object *volatile o = gc_malloc(sizeof(object)); /* until it is a root, only this holds it */
     n->hidden = stress_hide(o);
     o->tag = n->tag;
     for (size_t k = 0; k < N_LINKS; k++) {
@@ -277,10 +277,12 @@ static void point_slot(model *m, node *n)
     EXPECT(gc_weak_slot_register(&object_of(n)->weak_slot, object_of(&m->nodes[target])) == 0);
 }
 
-/* Every link to it goes first. */
+/* Every link to it goes first. Other threads collect meanwhile: volatile, so that the stack holds the object,
+ * and its address is not worked out anew when nothing refers to it any more. */
 static void free_node(model *m, int i)
 {
     node *n = &m->nodes[i];
+    object *volatile o = object_of(n);
     for (int j = 0; j < MAX_NODES; j++) {
         for (size_t k = 0; k < N_LINKS; k++) {
             if (m->nodes[j].tag && m->nodes[j].is_reached && m->nodes[j].links[k] == i) {
@@ -296,7 +298,6 @@ static void free_node(model *m, int i)
             m->real_roots[r] = NULL;
         }
     }
-    object *o = object_of(n);
     n->is_gone = true;
     bool is_to_run = n->has_finalizer && !n->is_finalized;
     gc_free(o);
@@ -309,7 +310,7 @@ static void free_node(model *m, int i)
 static void move_node(model *m, int i)
 {
     node *n = &m->nodes[i];
-    object *o = gc_realloc(object_of(n), sizeof *o + below(m, 2000));
+    object *volatile o = gc_realloc(object_of(n), sizeof(object) + below(m, 2000));
     n->hidden = stress_hide(o);
     for (int j = 0; j < MAX_NODES; j++) {
         for (size_t k = 0; k < N_LINKS; k++) {
@@ -464,6 +465,7 @@ static bool is_seed_good(uint64_t seed, size_t n_threads, size_t n_steps, fault_
     pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {
+        stress_n_faults = stress_n_checks = 0; /* those of the seeds before are not its own */
         run_seed(seed, n_threads, n_steps, fault);
         _exit(stress_status());
     }
