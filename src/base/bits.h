@@ -25,6 +25,13 @@ static inline bool gl_try_multiply(size_t a, size_t b, size_t *product)
     return !__builtin_mul_overflow(a, b, product);
 }
 
+/* `n_bits` (1 to 63) bits of a key, well mixed also where keys lie in a row: the upper ones of its product with
+ * the golden ratio (Fibonacci hashing: Knuth, "The Art of Computer Programming", 6.4). */
+static inline uint64_t gl_hash_bits(uint64_t key, unsigned n_bits)
+{
+    return (key * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - n_bits);
+}
+
 /* Asks for a cache line. Not __builtin_prefetch(): gcc 12 takes a loop that only prefetches for one
  * without effect, and removes it. */
 static inline void gl_prefetch(const void *p)

@@ -51,6 +51,15 @@ bool gl_finalize_is_record(uint32_t number)
     return gl_weak_record_at(number)->class == &finalizer_class;
 }
 
+uint32_t gl_finalize_first_locked(uintptr_t start)
+{
+    uint32_t number = gl_weak_first_locked(start);
+    while (number && !gl_finalize_is_record(number)) {
+        number = gl_weak_record_at(number)->next;
+    }
+    return number;
+}
+
 uint32_t gl_finalize_add_locked(const gl_object *object, gc_finalizer_fn fn, void *arg, unsigned flags)
 {
     uint32_t number = gl_weak_add_locked(object, &finalizer_class, arg);
@@ -224,21 +233,12 @@ static void leave(being_freed *f)
     innermost = f->outer;
 }
 
-static uint32_t first_finalizer_locked(uintptr_t start)
-{
-    uint32_t number = gl_weak_first_locked(start);
-    while (number && !gl_finalize_is_record(number)) {
-        number = gl_weak_record_at(number)->next;
-    }
-    return number;
-}
-
 /* References that the finalizers have made to it are cleared, too; finalizers that they have added are not
  * called: that could go on for ever. */
 static void strip_locked(const gl_object *object)
 {
     gl_weak_let_go_locked(object->start);
-    for (uint32_t number; (number = first_finalizer_locked(object->start)) != 0;) {
+    for (uint32_t number; (number = gl_finalize_first_locked(object->start)) != 0;) {
         drop(number, gl_weak_record_at(number));
     }
     gl_attached_clear(object, GL_STATE_FINALIZED);
@@ -254,7 +254,7 @@ bool gl_finalize_freed(const gl_object *object)
     gl_weak_lock();
     uint32_t newest = gl_weak_last_serial_locked();
     gl_weak_let_go_locked(object->start);
-    for (uint32_t number; (number = first_finalizer_locked(object->start)) != 0 &&
+    for (uint32_t number; (number = gl_finalize_first_locked(object->start)) != 0 &&
                           gl_weak_record_at(number)->serial <= newest;
          gl_weak_lock()) {
         gl_finalize_call_and_unlock(number);

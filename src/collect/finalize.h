@@ -28,6 +28,9 @@ uint32_t gl_finalize_add_locked(const gl_object *object, gc_finalizer_fn fn, voi
 /* True if the record is a finalizer. */
 bool gl_finalize_is_record(uint32_t number);
 
+/* The newest finalizer of the object that begins there; 0: it has none. */
+uint32_t gl_finalize_first_locked(uintptr_t start);
+
 /* A weak reference has been cleared: its callback is to be called. `handle` is kept until then. False: no
  * memory. */
 bool gl_finalize_queue_callback_locked(const gl_object *handle, gc_weakref_callback fn, void *arg);

@@ -43,19 +43,10 @@ static void append(list *l, uintptr_t start)
     }
 }
 
-static bool has_finalizer(uintptr_t start)
-{
-    uint32_t number = gl_weak_first_locked(start);
-    while (number && !gl_weak_record_at(number)->class->is_finalizer) {
-        number = gl_weak_record_at(number)->next;
-    }
-    return number != 0;
-}
-
 /* What is there to be run for it. */
 static bool is_to_be_finalized(const gl_object *object)
 {
-    return ((object->state & GL_STATE_ATTACHED) && has_finalizer(object->start)) ||
+    return ((object->state & GL_STATE_ATTACHED) && gl_finalize_first_locked(object->start)) ||
            (object->kind == GL_KIND_COUNTED && gl_count_has_destructor(object->start));
 }
 

@@ -2,6 +2,8 @@
 /* collect/table_locks.c - see table_locks.h. */
 #include "collect/table_locks.h"
 
+#include "base/bits.h"
+
 enum { LOCK_SHIFT = 5, N_LOCKS = 1 << LOCK_SHIFT };
 
 /* Each in a line of its own. */
@@ -16,11 +18,9 @@ typedef struct padded_lock {
 static padded_lock locks[N_LOCKS] = {EIGHT(FREE_LOCK), EIGHT(FREE_LOCK), EIGHT(FREE_LOCK),
                                      EIGHT(FREE_LOCK)};
 
-/* Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4): maps often lie in a row. */
 gl_lock *gl_table_lock_of(const void *map)
 {
-    static const uint64_t GOLDEN = UINT64_C(0x9e3779b97f4a7c15);
-    return &locks[((uint64_t)(uintptr_t)map * GOLDEN) >> (64 - LOCK_SHIFT)].lock;
+    return &locks[gl_hash_bits((uintptr_t)map, LOCK_SHIFT)].lock;
 }
 
 /* Written with the lock of weak.h. */

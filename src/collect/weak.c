@@ -148,11 +148,8 @@ uint32_t gl_weak_last_serial_locked(void)
 
 /* ---- Names: keys that are no objects -------------------------------------------------------- */
 
-/* Multiplicative (Knuth 1973, 6.4): the upper half of the product, of which the upper bits are the place. */
-static uint32_t hash_of(uintptr_t key)
-{
-    return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-}
+/* Its upper bits are the place. */
+static uint32_t hash_of(uintptr_t key) { return (uint32_t)gl_hash_bits(key, 32); }
 
 static size_t mask(void) { return ((size_t)1 << weak.shift) - 1; }
 

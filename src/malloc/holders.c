@@ -13,6 +13,7 @@
  */
 #include "malloc/holders.h"
 
+#include "base/bits.h"
 #include "collect/collect.h"
 #include "collect/roots.h"
 #include "heap/hooks.h"
@@ -62,8 +63,7 @@ static chunk *add_chunk(volatile gl_word *link, size_t n_slots)
 
 static slot *slot_at(chunk *c, uint64_t key, size_t i)
 {
-    const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
-    return &c->slots[((size_t)((key * golden) >> 32) + i) & (c->n - 1)];
+    return &c->slots[((size_t)gl_hash_bits(key, 32) + i) & (c->n - 1)];
 }
 
 static slot *find(uint64_t key)

@@ -10,6 +10,7 @@
 
 #include <gleaner/refcount.h>
 
+#include "base/bits.h"
 #include "heap/counts.h"
 
 enum { GL_DESTRUCTOR_BITS = 15 };
@@ -34,8 +35,7 @@ void gl_destructor_taken_away_locked(uint32_t number, gl_owner *owner);
 /* Where the search begins; mostly that is the number. */
 static inline uint32_t gl_destructor_place(uintptr_t fn)
 {
-    static const uint64_t GOLDEN = UINT64_C(0x9e3779b97f4a7c15); /* Knuth's multiplicative hash */
-    return (uint32_t)((fn * GOLDEN) >> (64 - GL_DESTRUCTOR_BITS));
+    return (uint32_t)gl_hash_bits(fn, GL_DESTRUCTOR_BITS);
 }
 
 static inline bool gl_destructor_is_at(uintptr_t fn, uint32_t place)
